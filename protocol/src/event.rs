@@ -1,0 +1,174 @@
+//! Events of a session. One JSON object per event, the same on server-sent events, the data channel
+//! and in `GET /sessions/{id}`, so a session can move between transports by its cursor alone.
+
+use serde::{Deserialize, Serialize};
+
+/// What a [`SessionEvent`] says. Unknown strings become [`EventType::Unknown`], so that an older widget
+/// skips what a newer server adds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum EventType {
+    /// Durable: `id`, `text`.
+    #[serde(rename = "user.message")]
+    UserMessage,
+    /// Durable: `text` of what the visitor said aloud.
+    #[serde(rename = "user.transcript")]
+    UserTranscript,
+    /// Durable and complete: `part_id`, `text`, perhaps `interrupted`, `sources`. Streaming: `delta: true`, `part_id`, `offset`, `text`.
+    #[serde(rename = "agent.message")]
+    AgentMessage,
+    /// Streaming: the agent works, nothing to show yet.
+    #[serde(rename = "agent.thinking")]
+    AgentThinking,
+    #[serde(rename = "agent.tool_use")]
+    AgentToolUse,
+    #[serde(rename = "agent.tool_result")]
+    AgentToolResult,
+    /// Durable: a turn began.
+    #[serde(rename = "session.status_running")]
+    StatusRunning,
+    /// Durable: a turn ended; `stop_reason`, `usage`.
+    #[serde(rename = "session.status_idle")]
+    StatusIdle,
+    /// Durable: a turn failed; `code`, `message`. The visitor may retry.
+    #[serde(rename = "session.error")]
+    SessionError,
+    /// Durable: `code`, `message`, `retry_after_seconds`.
+    #[serde(rename = "session.limit_reached")]
+    LimitReached,
+    /// Streaming: the replay is over, live from here; `seq` is the highest given and `part_id` the part that is being written, if one is.
+    #[serde(rename = "session.synced")]
+    Synced,
+    /// Streaming, data channel only: answer to `ping`.
+    #[serde(rename = "pong")]
+    Pong,
+    /// Streaming, data channel only: a client event was refused; `id` (of the message), `code`, `message`, `retry_after_seconds`.
+    #[serde(rename = "error")]
+    Error,
+    #[default]
+    #[serde(other, rename = "unknown")]
+    Unknown,
+}
+
+/// One event from server to widget. Flat: each type uses some of the fields (see [`EventType`]).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct SessionEvent {
+    #[serde(rename = "type")]
+    pub kind: EventType,
+    /// Dense per session, from 1, on durable events. On `session.synced` the cursor reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// When the server committed it, milliseconds since 1970 by the server's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_ms: Option<u64>,
+    /// The client's own id of a user message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part_id: Option<String>,
+    /// Where `text` begins in the part, in UTF-8 bytes. With `delta`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub delta: bool,
+    /// The answer was cut short by the visitor or by a crash.
+    #[serde(skip_serializing_if = "is_false")]
+    pub interrupted: bool,
+    /// Where the answer comes from, to show under it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
+    /// The agent does not know or was asked for a person: the widget offers `escalate`.
+    #[serde(skip_serializing_if = "is_false")]
+    pub offer_person: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_reason: Option<StopReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u32>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// A document that an answer quotes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Source {
+    pub title: String,
+    /// http(s) only; the widget checks again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// Why a turn ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    #[default]
+    Complete,
+    Interrupted,
+    Error,
+    Limit,
+}
+
+/// What a turn cost, as the model's provider counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct Usage {
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+}
+
+/// One event from widget to server: body of `POST /sessions/{id}/events`, and every frame on the data channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct ClientEvent {
+    /// One of the strings in [`client`]. A string, because refusing an unknown one with a clear error is the server's business.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `user.message`: chosen by the widget, 1–64 characters of `[A-Za-z0-9_-]`; makes sending again harmless.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// `hello`: the cursor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+    /// `user.feedback`: the part it is about, and `up` or `down`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rating: Option<String>,
+    /// `user.tool_confirmation`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<String>,
+}
+
+/// The strings of [`ClientEvent::kind`].
+pub mod client {
+    pub const MESSAGE: &str = "user.message";
+    pub const INTERRUPT: &str = "user.interrupt";
+    /// Asks for another try after `session.error`.
+    pub const RETRY: &str = "user.retry";
+    pub const TOOL_CONFIRMATION: &str = "user.tool_confirmation";
+    pub const FEEDBACK: &str = "user.feedback";
+    /// Data channel only: first frame, with `after`.
+    pub const HELLO: &str = "hello";
+    /// Data channel only.
+    pub const PING: &str = "ping";
+}
