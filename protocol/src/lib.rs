@@ -14,9 +14,7 @@ pub use auth::{ExchangeRequest, GuestRequest, RefreshRequest, TokenReply};
 pub use config::{AgentProfile, AuthMode, Branding, Features, LauncherPosition, WidgetConfig};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
 pub use event::{ClientEvent, EventType, SessionEvent, Source, StopReason, Usage, client};
-pub use session::{
-    Accepted, CreateSession, EventsPage, SessionInfo, SessionList, SessionStatus,
-};
+pub use session::{Accepted, CreateSession, EventsPage, SessionInfo, SessionList, SessionStatus};
 
 /// Path under which every public call of the widget lives (seed 002).
 pub const API_BASE: &str = "/api/v1/widget";

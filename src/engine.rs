@@ -1,0 +1,15 @@
+//! The pure engine: everything the widget decides. Knows no browser, clock, randomness or network; runs under plain `cargo test`.
+
+pub mod command;
+pub mod config;
+pub mod dialect;
+pub mod effect;
+pub mod error;
+pub mod event;
+pub mod limits;
+pub mod machine;
+pub mod markdown;
+pub mod session;
+pub mod shell;
+pub mod text;
+pub mod view_model;

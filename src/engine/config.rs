@@ -1,0 +1,3 @@
+//! Configuration: one all-optional [`Layer`] per source, folded in one place.
+mod layer;
+pub use layer::{Layer, ThemeLayer};

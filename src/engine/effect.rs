@@ -1,0 +1,197 @@
+//! Everything the engine may ask of the world. The browser layer (or a test's fake edge) carries it out and
+//! answers, if at all, with a [`super::machine::Msg`] that bears the same id.
+
+use super::command::{CallbackId, Secret};
+use super::event::HostEvent;
+use karta_protocol::{
+    Accepted, ClientEvent, CreateSession, EventsPage, ExchangeRequest, GuestRequest,
+    RefreshRequest, SessionInfo, TokenReply, WidgetConfig,
+};
+
+/// Milliseconds by a monotonic clock of unknown origin.
+pub type Millis = u64;
+
+/// Names one request, stream, peer or timer arming. Never reused, so a late answer is recognised and dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Id(pub u32);
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Call a page function with a fresh object made from the event. What it throws is logged, never passed on.
+    Call {
+        callback: CallbackId,
+        event: HostEvent,
+    },
+    /// `console.warn("[karta] code: message")`.
+    Warn {
+        code: &'static str,
+        message: String,
+    },
+    /// `console.error("[karta] code: message")`: mistakes with consequences, such as a secret key in the page.
+    Complain {
+        code: &'static str,
+        message: String,
+    },
+    /// Answered by `Msg::HttpReplied`.
+    Http(Box<HttpRequest>),
+    /// Give up a request; no answer follows.
+    CancelHttp(Id),
+    /// Server-sent events by `fetch`. Answered by `Msg::StreamOpened`, `StreamFrame`…, `StreamClosed`.
+    OpenStream {
+        id: Id,
+        url: String,
+        token: Secret,
+    },
+    CloseStream(Id),
+    /// New peer connection with the data channel and a `sendrecv` audio section without a track.
+    /// Answered by `Msg::PeerOffered`, or `PeerClosed` where WebRTC is missing or forbidden.
+    OpenPeer {
+        id: Id,
+        ice_servers: Vec<IceServer>,
+    },
+    /// The server's answer. Then `Msg::ChannelOpened`, `ChannelFrame`…, `PeerClosed`.
+    AnswerPeer {
+        id: Id,
+        sdp: String,
+    },
+    SendFrame {
+        id: Id,
+        event: ClientEvent,
+    },
+    ClosePeer(Id),
+    /// Answered by `Msg::TimerFired`, once. Arming a timer that runs replaces it.
+    SetTimer {
+        timer: Timer,
+        delay_ms: u64,
+    },
+    ClearTimer(Timer),
+    /// Keep what must survive a reload. Fails silently into memory where storage is denied.
+    Store(Stored),
+    /// Remove what [`Effect::Store`] kept.
+    ForgetStored,
+    /// Bring the screen in line with the view model.
+    Render,
+    Focus(Focus),
+    /// Spoken by screen readers without moving focus.
+    Announce(String),
+    /// Remove the host element and every listener.
+    Unmount,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// Send-again of the outbox and reconnect of streams.
+    Reconnect,
+    /// New attempt at WebRTC.
+    Peer,
+    /// The peer's attempt has taken too long.
+    PeerDeadline,
+    Ping,
+    /// No pong came.
+    PongDeadline,
+    TokenRefresh,
+    /// One second of a visible countdown.
+    Countdown,
+    /// Draw the launcher although no config came yet.
+    ConfigDeadline,
+    /// Config again after a failure.
+    Config,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Focus {
+    Composer,
+    Launcher,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IceServer {
+    pub url: String,
+    pub username: String,
+    pub credential: Secret,
+}
+
+/// What survives a reload: one small record per public key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    pub visitor_id: Option<String>,
+    pub session_id: Option<String>,
+    /// Panel was open: it opens again after a navigation on the same site.
+    pub open: bool,
+    /// Highest seq that the visitor has seen, for the unread count.
+    pub seen_seq: u64,
+    /// Written but not yet acknowledged by the server: (client id, text).
+    pub outbox: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpRequest {
+    pub id: Id,
+    pub method: Method,
+    /// Absolute, built by the engine from the configured base URL.
+    pub url: String,
+    pub token: Option<Secret>,
+    pub body: Body,
+    /// What a 2xx answer holds.
+    pub expect: Expect,
+    /// Must outlive the page (`fetch` keepalive).
+    pub keepalive: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Post,
+    Patch,
+    Delete,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    None,
+    Guest(GuestRequest),
+    Exchange(ExchangeRequest),
+    Refresh(RefreshRequest),
+    Session(CreateSession),
+    Event(ClientEvent),
+    /// `application/sdp`.
+    Sdp(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    Config,
+    Token,
+    Session,
+    Events,
+    Accepted,
+    /// SDP text with `Location`, `ETag` and `Link: rel="ice-server"` headers.
+    Answer,
+    Nothing,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    Config(Box<WidgetConfig>),
+    Token(TokenReply),
+    Session(SessionInfo),
+    Events(EventsPage),
+    Accepted(Accepted),
+    Answer {
+        sdp: String,
+        location: String,
+        etag: String,
+    },
+    Nothing,
+}
+
+/// A request that did not give a 2xx.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failure {
+    /// 0: no answer at all (network, CORS, aborted), or one that could not be read.
+    pub status: u16,
+    /// The server's error code, or empty.
+    pub code: String,
+    pub message: String,
+    pub retry_after_seconds: Option<u32>,
+}

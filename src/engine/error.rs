@@ -1,0 +1,1 @@
+//! Codes of host mistakes and their words.

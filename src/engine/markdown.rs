@@ -1,0 +1,1 @@
+//! Agent text → a small tree; no HTML anywhere.

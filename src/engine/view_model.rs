@@ -1,0 +1,130 @@
+//! What the screen should show: plain data, read from the machine after each message. The browser layer compares it with what
+//! is on screen. Lists are borrowed and carry revisions, so that one more token costs one text node and not a copy of the history.
+
+use karta_protocol::{LauncherPosition, Source};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ViewModel<'a> {
+    /// None: nothing is to be seen (widget disabled, before config, after shutdown).
+    pub launcher: Option<LauncherView<'a>>,
+    /// None until the first open mounts it.
+    pub panel: Option<PanelView<'a>>,
+    pub theme: ThemeView<'a>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ThemeView<'a> {
+    /// `#rrggbb`, valid by construction.
+    pub accent: &'a str,
+    pub accent_foreground: &'a str,
+    pub position: LauncherPosition,
+    pub mode: ColorMode,
+    /// BCP 47; also decides `dir`.
+    pub locale: &'a str,
+    pub rtl: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ColorMode {
+    /// Follows `prefers-color-scheme`.
+    #[default]
+    Auto,
+    Light,
+    Dark,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LauncherView<'a> {
+    /// Accessible name, and the visible text where the owner set a label.
+    pub name: &'a str,
+    pub label: Option<&'a str>,
+    pub logo_url: Option<&'a str>,
+    pub unread: u32,
+    pub open: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct PanelView<'a> {
+    pub open: bool,
+    pub title: &'a str,
+    pub avatar_url: Option<&'a str>,
+    /// Short line under the title ("Online", "Reconnecting…").
+    pub status: &'a str,
+    pub status_tone: Tone,
+    pub items: &'a [Item],
+    /// The agent works and nothing of its answer is visible yet.
+    pub typing: bool,
+    /// Shown over the composer: offline, error with retry, limit with countdown.
+    pub banner: Option<BannerView<'a>>,
+    /// Shown while the conversation is empty.
+    pub prompts: &'a [String],
+    pub composer: ComposerView<'a>,
+    pub footer: Option<&'a str>,
+    pub privacy_notice: Option<&'a str>,
+    pub offer_person: bool,
+    /// Fixed words of the panel in the current locale.
+    pub words: &'static super::text::Words,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    Good,
+    Busy,
+    Bad,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct BannerView<'a> {
+    pub tone: Tone,
+    pub text: std::borrow::Cow<'a, str>,
+    /// Label of the button; pressing it gives `Ui::Retry`.
+    pub retry: Option<&'a str>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ComposerView<'a> {
+    pub placeholder: &'a str,
+    /// False: the field cannot be typed into (limit, identification required).
+    pub enabled: bool,
+    pub max_bytes: usize,
+    /// A turn runs: the send button becomes stop when the field is empty.
+    pub can_stop: bool,
+}
+
+/// One entry of the message list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// Unique and stable while the entry is on screen.
+    pub key: u32,
+    /// Rises with every change of the entry.
+    pub rev: u32,
+    pub role: Role,
+    /// User text is shown as it is; agent text is markdown ([`super::markdown`]).
+    pub text: String,
+    pub state: ItemState,
+    pub sources: Vec<Source>,
+    /// By the server's clock; None until it is known.
+    pub at_ms: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    User,
+    Agent,
+    /// A line of the widget itself ("Conversation restored").
+    System,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemState {
+    /// User: not yet acknowledged.
+    Sending,
+    Sent,
+    /// User: refused for good; agent: the turn failed.
+    Failed,
+    /// Agent: more text follows.
+    Streaming,
+    Done,
+    /// Agent: cut short.
+    Interrupted,
+}
