@@ -1,1 +1,16 @@
-//! server
+//! karta-server: keys, origins, identities, limits and the conversation behind the widget.
+//!
+//! `main.rs` reads configuration and serves; [`router::build`] makes the whole HTTP surface of an [`app::App`], so tests need no socket.
+
+pub mod agent;
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod error;
+pub mod router;
+pub mod routes;
+pub mod rtc;
+pub mod service;
+pub mod session;
+pub mod store;

@@ -1,0 +1,187 @@
+//! What the server remembers: records and the [`Store`] trait. `store/sqlite.rs` is the embedded default.
+//! No policy here: who may do what is decided above.
+
+use async_trait::async_trait;
+use karta_protocol::{AuthMode, SessionEvent, SessionInfo};
+use serde::{Deserialize, Serialize};
+
+pub mod sqlite;
+
+/// The database refused or failed. Carries no user data.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("database migration: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    #[error("{0}")]
+    Conflict(&'static str),
+    #[error("stored data cannot be read: {0}")]
+    Corrupt(String),
+    #[error("the writer has stopped")]
+    Stopped,
+}
+
+/// A pair of keys and what it opens. The secret itself is never stored, only its keyed hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WidgetKey {
+    /// `k_…`.
+    pub id: String,
+    pub account: String,
+    pub name: String,
+    /// `pk_live_<account>_<random>`.
+    pub public_key: String,
+    /// HMAC-SHA256 of the secret key under the server's master key, lowercase hex.
+    pub secret_hash: String,
+    /// Canonical entries (`contract.md` 7). Empty refuses everyone.
+    pub origins: Vec<String>,
+    /// Pinned agent.
+    pub agent_id: Option<String>,
+    pub enabled: bool,
+    pub created_ms: u64,
+}
+
+/// An agent and how it presents itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Agent {
+    /// `a_…`.
+    pub id: String,
+    pub account: String,
+    pub name: String,
+    pub avatar_url: Option<String>,
+    pub greeting: Option<String>,
+    pub suggested_prompts: Vec<String>,
+    pub instruction: Option<String>,
+    /// `auto` (openai where configured, else builtin), `builtin`, `openai`.
+    pub runtime: String,
+    pub model: Option<String>,
+    pub temperature: Option<f32>,
+    pub widget_enabled: bool,
+    pub auth_mode: AuthMode,
+    pub created_ms: u64,
+}
+
+/// One piece of the owner's documents.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnowledgeDocument {
+    /// `d_…`.
+    pub id: String,
+    pub account: String,
+    /// None: for every agent of the account.
+    pub agent_id: Option<String>,
+    pub title: String,
+    pub url: Option<String>,
+    pub text: String,
+    pub created_ms: u64,
+}
+
+/// A passage that full-text search found, best first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Passage {
+    pub document_id: String,
+    pub title: String,
+    pub heading: Option<String>,
+    pub url: Option<String>,
+    pub text: String,
+    /// Higher is better; comparable within one search only.
+    pub score: f64,
+}
+
+/// A session's row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionRecord {
+    pub info: SessionInfo,
+    pub account: String,
+    pub key_id: String,
+    pub agent_id: String,
+    /// Whose it is: `v_…` for guests, `u_…` for verified users.
+    pub subject: String,
+    pub created_ms: u64,
+}
+
+/// What [`Store::append`] did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Appended {
+    /// Committed; the events with their `seq` and `at_ms`.
+    New(Vec<SessionEvent>),
+    /// The first event's client id was in the log already: nothing was written. `seq` of the earlier one.
+    Repeat(u64),
+}
+
+/// The database. Every write returns after the commit is durable (WAL, `synchronous=FULL`).
+#[async_trait]
+pub trait Store: Send + Sync {
+    async fn key_by_public(&self, public_key: &str) -> Result<Option<WidgetKey>, StoreError>;
+    async fn key_by_id(&self, id: &str) -> Result<Option<WidgetKey>, StoreError>;
+    async fn keys(&self, account: &str) -> Result<Vec<WidgetKey>, StoreError>;
+    async fn put_key(&self, key: &WidgetKey) -> Result<(), StoreError>;
+
+    async fn agent(&self, id: &str) -> Result<Option<Agent>, StoreError>;
+    async fn agents(&self, account: &str) -> Result<Vec<Agent>, StoreError>;
+    async fn put_agent(&self, agent: &Agent) -> Result<(), StoreError>;
+
+    /// Account branding as JSON of `karta_protocol::Branding`; default where none was saved.
+    async fn branding(&self, account: &str) -> Result<karta_protocol::Branding, StoreError>;
+    async fn put_branding(
+        &self,
+        account: &str,
+        branding: &karta_protocol::Branding,
+    ) -> Result<(), StoreError>;
+
+    async fn documents(&self, account: &str) -> Result<Vec<KnowledgeDocument>, StoreError>;
+    async fn put_document(&self, document: &KnowledgeDocument) -> Result<(), StoreError>;
+    async fn remove_document(&self, account: &str, id: &str) -> Result<bool, StoreError>;
+    /// Full-text ranking (FTS5 bm25) over the documents of the account that the agent may use. `query` is raw visitor text.
+    async fn search(
+        &self,
+        account: &str,
+        agent_id: &str,
+        query: &str,
+        limit: usize,
+    ) -> Result<Vec<Passage>, StoreError>;
+
+    /// Remembers a visitor id that the server minted.
+    async fn put_visitor(&self, account: &str, visitor_id: &str) -> Result<(), StoreError>;
+    async fn visitor_exists(&self, account: &str, visitor_id: &str) -> Result<bool, StoreError>;
+
+    /// Records a token id as used or rotated away. False: it was there already. `expires_ms` allows purging.
+    async fn spend_token(
+        &self,
+        jti: &str,
+        expires_ms: u64,
+        replacement: Option<&str>,
+    ) -> Result<bool, StoreError>;
+    /// When a token id was spent and its replacement (for the idempotent window of refresh). None: not spent.
+    async fn spent_token(&self, jti: &str) -> Result<Option<SpentToken>, StoreError>;
+
+    async fn create_session(&self, record: &SessionRecord) -> Result<(), StoreError>;
+    async fn session(&self, id: &str) -> Result<Option<SessionRecord>, StoreError>;
+    async fn sessions_of(
+        &self,
+        account: &str,
+        subject: &str,
+    ) -> Result<Vec<SessionRecord>, StoreError>;
+    /// Sessions whose last turn was cut by a crash: status running, or a user message without an answer.
+    async fn unfinished_sessions(&self) -> Result<Vec<SessionRecord>, StoreError>;
+
+    /// Appends durable events in one transaction, giving each the next dense `seq` and `at_ms`. Appends of many sessions share
+    /// one commit (group commit). The `id` of a `user.message` is unique per session.
+    async fn append(
+        &self,
+        session_id: &str,
+        events: Vec<SessionEvent>,
+    ) -> Result<Appended, StoreError>;
+    /// Durable events with `seq` > `after`, ascending, at most `limit`.
+    async fn events(
+        &self,
+        session_id: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<SessionEvent>, StoreError>;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpentToken {
+    pub spent_ms: u64,
+    pub replacement: Option<String>,
+}
