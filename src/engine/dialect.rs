@@ -1,9 +1,13 @@
 //! Embed dialects: raw input of a page → [`Command`](super::command::Command) or a [`Rejection`]. Only translates; keeps no state.
 
-use super::command::CallbackId;
+pub mod attributes;
+pub mod karta;
 
-/// A JavaScript value as the browser layer read it: own enumerable string keys of a fixed list only, no getters'
-/// exceptions, bounded depth, length and count (`limits`).
+use super::command::CallbackId;
+pub use super::error::Rejection;
+
+/// A JavaScript value as the browser layer read it: own enumerable string keys of a fixed list only ([`karta::READABLE`]), no
+/// getters' exceptions, bounded depth, length and count (`limits::RAW_*`).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Raw {
     Undefined,
@@ -18,11 +22,19 @@ pub enum Raw {
     Unreadable(&'static str),
 }
 
-/// Input that was not taken, and why: one `console.warn`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    /// `unknown_command`, `bad_argument`, `bad_value`.
-    pub code: &'static str,
-    /// Names the source (`data-theme-accent`, `karta("init")`), what was found and what is expected.
-    pub message: String,
+impl Raw {
+    /// What it is, for a warning.
+    fn kind(&self) -> &'static str {
+        match self {
+            Raw::Undefined => "undefined",
+            Raw::Null => "null",
+            Raw::Bool(_) => "a boolean",
+            Raw::Number(_) => "a number",
+            Raw::Text(_) => "a string",
+            Raw::List(_) => "an array",
+            Raw::Object(_) => "an object",
+            Raw::Function(_) => "a function",
+            Raw::Unreadable(what) => what,
+        }
+    }
 }

@@ -29,4 +29,8 @@ pub struct ThemeLayer {
     /// `auto`, `light`, `dark`.
     pub mode: Option<String>,
     pub launcher_label: Option<String>,
+    /// Server config only.
+    pub logo_url: Option<String>,
+    /// Server config only.
+    pub privacy_notice: Option<String>,
 }

@@ -1,0 +1,322 @@
+use super::*;
+use crate::engine::error::Rejection;
+
+fn text(text: &str) -> Raw {
+    Raw::Text(text.into())
+}
+
+fn object(entries: &[(&str, Raw)]) -> Raw {
+    Raw::Object(
+        entries
+            .iter()
+            .map(|(key, value)| (String::from(*key), value.clone()))
+            .collect(),
+    )
+}
+
+fn call(args: &[Raw]) -> (Option<Command>, Vec<Rejection>) {
+    let mut rejections = Vec::new();
+    (read(args, &mut rejections), rejections)
+}
+
+/// The command is taken as a whole and nothing is refused.
+fn taken(args: &[Raw]) -> Command {
+    let (command, rejections) = call(args);
+    assert_eq!(rejections, Vec::new());
+    command.expect("the call is well formed")
+}
+
+/// Nothing is taken; the one warning contains `words`.
+fn refused(args: &[Raw], code: &str, words: &str) {
+    let (command, rejections) = call(args);
+    assert_eq!(command, None);
+    assert_eq!(rejections.len(), 1, "{rejections:?}");
+    assert_eq!(rejections[0].code, code);
+    assert!(
+        rejections[0].message.contains(words),
+        "{:?} lacks {words:?}",
+        rejections[0].message
+    );
+}
+
+#[test]
+fn commands_without_arguments() {
+    for (name, command) in [
+        ("open", Command::Open),
+        ("close", Command::Close),
+        ("toggle", Command::Toggle),
+        ("shutdown", Command::Shutdown),
+        ("reset", Command::Reset),
+    ] {
+        assert_eq!(taken(&[text(name)]), command);
+        assert_eq!(
+            taken(&[text(name), Raw::Number(1.0)]),
+            command,
+            "extra arguments are ignored"
+        );
+    }
+}
+
+#[test]
+fn list_of_commands_is_frozen() {
+    assert_eq!(
+        COMMANDS.join(" "),
+        "init identify open close toggle sendMessage escalate on off once update shutdown reset"
+    );
+    for name in COMMANDS {
+        let (_, rejections) = call(&[text(name)]);
+        assert!(
+            rejections.iter().all(|r| r.code != UNKNOWN_COMMAND),
+            "{name} is not read"
+        );
+    }
+}
+
+#[test]
+fn unknown_commands_are_named() {
+    refused(&[text("opne")], UNKNOWN_COMMAND, "karta(\"opne\")");
+    refused(&[text("")], UNKNOWN_COMMAND, "Known: init, identify");
+    refused(&[text("Open")], UNKNOWN_COMMAND, "no such command");
+    let long = "x".repeat(10_000);
+    let (_, rejections) = call(&[text(&long)]);
+    assert!(rejections[0].message.len() < 300);
+}
+
+#[test]
+fn first_argument_must_be_a_string() {
+    refused(&[], BAD_ARGUMENT, "not undefined");
+    refused(&[Raw::Number(1.0)], BAD_ARGUMENT, "not a number");
+    refused(&[object(&[])], BAD_ARGUMENT, "not an object");
+    refused(&[Raw::Unreadable("a symbol")], BAD_ARGUMENT, "not a symbol");
+}
+
+#[test]
+fn init_of_seed_003_is_read() {
+    let theme = object(&[("accent", text("#d4ff4f")), ("agentName", text("Beans"))]);
+    let init = object(&[
+        ("baseUrl", text("https://agent.karta.sh")),
+        ("projectRef", text("coffeeco/support-bot")),
+        ("embedKey", text("pk_live_xxx")),
+        ("theme", theme),
+    ]);
+    let expected = Layer {
+        embed_key: Some("pk_live_xxx".into()),
+        base_url: Some("https://agent.karta.sh".into()),
+        project_ref: Some("coffeeco/support-bot".into()),
+        theme: ThemeLayer {
+            accent: Some("#d4ff4f".into()),
+            agent_name: Some("Beans".into()),
+            ..ThemeLayer::default()
+        },
+        ..Layer::default()
+    };
+    assert_eq!(
+        taken(&[text("init"), init]),
+        Command::Init(Box::new(expected))
+    );
+    assert_eq!(taken(&[text("init")]), Command::Init(Box::default()));
+}
+
+#[test]
+fn bad_field_of_init_is_refused_alone() {
+    let init = object(&[
+        ("embedKey", text("pk_1")),
+        ("baseUrl", Raw::Number(5.0)),
+        ("theme", text("dark")),
+    ]);
+    let (command, rejections) = call(&[text("init"), init]);
+    let Some(Command::Init(layer)) = command else {
+        panic!("the rest of init stands")
+    };
+    assert_eq!(layer.embed_key.as_deref(), Some("pk_1"));
+    let messages: Vec<&str> = rejections.iter().map(|r| r.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "karta(\"init\"): theme must be an object, not a string",
+            "karta(\"init\"): baseUrl must be a string, not a number",
+        ]
+    );
+}
+
+#[test]
+fn init_takes_only_an_object() {
+    refused(
+        &[text("init"), text("pk_1")],
+        BAD_ARGUMENT,
+        "must be an object, not a string",
+    );
+    refused(
+        &[text("init"), Raw::List(vec![])],
+        BAD_ARGUMENT,
+        "not an array",
+    );
+    refused(
+        &[text("identify"), Raw::Bool(true)],
+        BAD_ARGUMENT,
+        "karta(\"identify\")",
+    );
+}
+
+#[test]
+fn update_changes_theme_and_locale_only() {
+    let (command, rejections) = call(&[
+        text("update"),
+        object(&[
+            ("locale", text("de")),
+            ("embedKey", text("pk_2")),
+            ("theme", object(&[("mode", text("dark"))])),
+        ]),
+    ]);
+    let Some(Command::Update(layer)) = command else {
+        panic!("the rest of update stands")
+    };
+    assert_eq!(layer.embed_key, None);
+    assert_eq!(layer.locale.as_deref(), Some("de"));
+    assert_eq!(layer.theme.mode.as_deref(), Some("dark"));
+    assert_eq!(rejections.len(), 1);
+    assert!(rejections[0].message.contains("embedKey cannot change"));
+}
+
+#[test]
+fn identify_reads_proof_and_advisory_attributes() {
+    let attributes = object(&[
+        ("plan", text("pro")),
+        ("seats", Raw::Number(3.0)),
+        ("ratio", Raw::Number(-0.25)),
+        ("trial", Raw::Bool(false)),
+        ("none", Raw::Null),
+        ("__proto__", text("x")),
+    ]);
+    let command = taken(&[
+        text("identify"),
+        object(&[
+            ("userId", text("u_123")),
+            ("identityToken", text("t")),
+            ("attributes", attributes),
+        ]),
+    ]);
+    let Command::Identify(identity) = command else {
+        panic!("identify is read")
+    };
+    assert_eq!(identity.user_id.as_deref(), Some("u_123"));
+    assert_eq!(identity.identity_token, Some(Secret("t".into())));
+    let pairs: Vec<(&str, &str)> = identity
+        .attributes
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(
+        pairs,
+        [
+            ("plan", "pro"),
+            ("seats", "3"),
+            ("ratio", "-0.25"),
+            ("trial", "false")
+        ]
+    );
+}
+
+#[test]
+fn user_id_that_is_not_text_is_refused() {
+    let (command, rejections) = call(&[text("identify"), object(&[("userId", Raw::Number(7.0))])]);
+    assert_eq!(command, Some(Command::Identify(Box::default())));
+    assert!(
+        rejections[0]
+            .message
+            .contains("userId must be a string, not a number")
+    );
+}
+
+#[test]
+fn send_message_wants_text() {
+    assert_eq!(
+        taken(&[text("sendMessage"), text("hi")]),
+        Command::SendMessage("hi".into())
+    );
+    refused(&[text("sendMessage")], BAD_ARGUMENT, "not undefined");
+    refused(&[text("sendMessage"), text(" \n ")], BAD_ARGUMENT, "empty");
+    refused(
+        &[text("sendMessage"), Raw::Unreadable("a value that throws")],
+        BAD_ARGUMENT,
+        "that throws",
+    );
+    refused(
+        &[
+            text("sendMessage"),
+            text(&"x".repeat(MESSAGE_MAX_BYTES + 1)),
+        ],
+        BAD_ARGUMENT,
+        "16384",
+    );
+    taken(&[text("sendMessage"), text(&"x".repeat(MESSAGE_MAX_BYTES))]);
+}
+
+#[test]
+fn escalate_may_be_bare() {
+    let bare = Command::Escalate {
+        reason: None,
+        context: Vec::new(),
+    };
+    assert_eq!(taken(&[text("escalate")]), bare);
+    assert_eq!(
+        taken(&[
+            text("escalate"),
+            object(&[
+                ("reason", text("refund")),
+                ("context", object(&[("order", Raw::Number(17.0))]))
+            ]),
+        ]),
+        Command::Escalate {
+            reason: Some("refund".into()),
+            context: vec![("order".into(), "17".into())],
+        }
+    );
+    refused(
+        &[text("escalate"), text("help")],
+        BAD_ARGUMENT,
+        "must be an object",
+    );
+}
+
+#[test]
+fn subscriptions_want_an_event_and_a_function() {
+    let function = Raw::Function(CallbackId(3));
+    for (_, name) in EventName::ALL {
+        taken(&[text("on"), text(name), function.clone()]);
+    }
+    let once = Command::On {
+        event: EventName::Ready,
+        callback: CallbackId(3),
+        once: true,
+    };
+    assert_eq!(
+        taken(&[text("once"), text("ready"), function.clone()]),
+        once
+    );
+    let off_all = Command::Off {
+        event: EventName::Open,
+        callback: None,
+    };
+    assert_eq!(taken(&[text("off"), text("open")]), off_all);
+    refused(
+        &[text("on"), text("reday"), function.clone()],
+        BAD_ARGUMENT,
+        "message:received",
+    );
+    refused(
+        &[text("on"), function.clone()],
+        BAD_ARGUMENT,
+        "not a function",
+    );
+    refused(
+        &[text("on"), text("ready")],
+        BAD_ARGUMENT,
+        "callback must be a function, not undefined",
+    );
+    refused(
+        &[text("off"), text("ready"), text("x")],
+        BAD_ARGUMENT,
+        "not a string",
+    );
+}
