@@ -1,1 +1,4 @@
-//! auth
+//! Who may call: the origin rule, session tokens, limits. Policy only, no routes.
+
+pub mod master;
+pub mod origin;
