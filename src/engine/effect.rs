@@ -66,9 +66,15 @@ pub enum Effect {
     },
     ClearTimer(Timer),
     /// Keep what must survive a reload. Fails silently into memory where storage is denied.
-    Store(Stored),
+    Store {
+        /// Public key: one record each.
+        key: String,
+        record: Box<Stored>,
+    },
     /// Remove what [`Effect::Store`] kept.
-    ForgetStored,
+    ForgetStored {
+        key: String,
+    },
     /// Bring the screen in line with the view model.
     Render,
     Focus(Focus),

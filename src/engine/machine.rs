@@ -59,7 +59,10 @@ pub enum Msg {
     /// The tab came to the front (`visibilitychange`).
     Visible,
     /// Another tab of the same visitor wrote the stored record (`storage` event), or removed it.
-    StoredElsewhere(Option<Box<Stored>>),
+    StoredElsewhere {
+        key: String,
+        record: Option<Box<Stored>>,
+    },
 }
 
 /// What the visitor does on screen.
