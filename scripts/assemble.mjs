@@ -1,0 +1,112 @@
+// Turns what wasm-bindgen wrote into dist/widget: smaller, under names made from the content, compressed, listed in manifest.json.
+//   node scripts/assemble.mjs --from DIR --to dist/widget --profile release|dev
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import zlib from "node:zlib";
+import esbuild from "esbuild";
+
+const { values: args } = parseArgs({ options: { from: { type: "string" }, to: { type: "string" }, profile: { type: "string" } } });
+const release = args.profile === "release";
+const BUNDLES = ["launcher", "panel"];
+// The oldest browsers that run what rustc emits (bulk memory, sign extension, reference types).
+const BROWSERS = ["chrome97", "firefox102", "safari16.4"];
+
+/** Optimises one module and returns the names that wasm-opt shortened: {imports: [[module, name, short]], exports: [[name, short]]}. */
+function optimiseWasm(input, output) {
+  const names = execFileSync("wasm-opt", [input, "-o", output, "-Oz", "--strip-debug", "--strip-producers", "--strip-target-features",
+    "--minify-imports-and-exports-and-modules"], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  return JSON.parse(names);
+}
+
+/** The same short names in the glue. Anything that does not look as expected stops the build: a wrong glue would only fail in the page. */
+function renameInGlue(glue, names, bundle) {
+  const short = {};
+  for (const [module, name, to] of names.imports) {
+    if (!glue.includes(JSON.stringify(module))) throw new Error(`${bundle}: the glue offers no module ${module}`);
+    short[name] = to;
+  }
+  for (const [name, to] of names.exports) short[name] = to;
+  for (const name of Object.keys(short)) {
+    // A property of that name on anything but the instance would be renamed along with it.
+    const elsewhere = new RegExp(`(?<!\\bwasm)(?<!\\.\\.)\\.${escapeRegExp(name)}\\b`).exec(glue);
+    if (elsewhere) throw new Error(`${bundle}: the export "${name}" is also used as a property (${glue.slice(elsewhere.index - 40, elsewhere.index + 40)}); rename the export`);
+  }
+  for (const module of new Set(names.imports.map((i) => i[0]))) glue = glue.replaceAll(JSON.stringify(module), '"a"');
+  return { glue, short };
+}
+
+const escapeRegExp = (s) => s.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
+/** initSync is never called; without its export esbuild drops it. */
+function dropInitSync(glue, bundle) {
+  const out = glue.replace("export { initSync, __wbg_init as default };", "export { __wbg_init as default };");
+  if (out === glue) throw new Error(`${bundle}: wasm-bindgen's glue ends in another way than expected`);
+  return out;
+}
+
+async function minifyGlue(file, short) {
+  const names = Object.keys(short);
+  const result = await esbuild.build({
+    entryPoints: [file], bundle: true, format: "esm", minify: true, write: false, target: BROWSERS, legalComments: "none",
+    mangleProps: names.length ? new RegExp(`^(?:${names.map(escapeRegExp).join("|")})$`) : undefined, mangleCache: names.length ? short : undefined,
+  });
+  return result.outputFiles[0].text;
+}
+
+async function bundle(name) {
+  const wasmIn = path.join(args.from, `${name}_bg.wasm`);
+  const glueIn = fs.readFileSync(path.join(args.from, `${name}.js`), "utf8");
+  if (!release) return { js: Buffer.from(glueIn), wasm: fs.readFileSync(wasmIn) };
+  const wasmOut = path.join(args.from, `${name}.opt.wasm`);
+  const names = optimiseWasm(wasmIn, wasmOut);
+  const { glue, short } = renameInGlue(dropInitSync(glueIn, name), names, name);
+  const glueOut = path.join(args.from, `${name}.renamed.js`);
+  fs.writeFileSync(glueOut, glue);
+  return { js: Buffer.from(await minifyGlue(glueOut, short)), wasm: fs.readFileSync(wasmOut) };
+}
+
+async function loader(placeholders) {
+  let source = fs.readFileSync("www/karta.js", "utf8");
+  for (const [placeholder, file] of Object.entries(placeholders)) {
+    if (!source.includes(placeholder)) throw new Error(`www/karta.js does not use ${placeholder}`);
+    source = source.replaceAll(placeholder, file);
+  }
+  if (!release) return Buffer.from(source);
+  const { code } = await esbuild.transform(source, { minify: true, target: BROWSERS, legalComments: "none" });
+  return Buffer.from(code);
+}
+
+/** Writes a file with its two compressed copies and notes the sizes. */
+function put(manifest, name, data) {
+  const file = path.join(args.to, name);
+  const text = !name.endsWith(".wasm");
+  const brotli = zlib.brotliCompressSync(data, { params: {
+    [zlib.constants.BROTLI_PARAM_QUALITY]: release ? 11 : 4,
+    [zlib.constants.BROTLI_PARAM_LGWIN]: 22,
+    [zlib.constants.BROTLI_PARAM_MODE]: text ? zlib.constants.BROTLI_MODE_TEXT : zlib.constants.BROTLI_MODE_GENERIC,
+    [zlib.constants.BROTLI_PARAM_SIZE_HINT]: data.length,
+  } });
+  const gzip = zlib.gzipSync(data, { level: release ? 9 : 1 });
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.writeFileSync(file, data);
+  fs.writeFileSync(`${file}.br`, brotli);
+  fs.writeFileSync(`${file}.gz`, gzip);
+  manifest.files[name] = { raw: data.length, gzip: gzip.length, brotli: brotli.length, sha384: createHash("sha384").update(data).digest("base64") };
+}
+
+const manifest = { profile: args.profile, files: {} };
+const placeholders = {};
+fs.rmSync(path.join(args.to, "assets"), { recursive: true, force: true });
+for (const name of BUNDLES) {
+  for (const [ext, data] of Object.entries(await bundle(name))) {
+    const hash = createHash("sha256").update(data).digest("hex").slice(0, 12);
+    const file = `${name}-${hash}.${ext}`;
+    put(manifest, `assets/${file}`, data);
+    placeholders[`__${name.toUpperCase()}_${ext.toUpperCase()}__`] = file;
+  }
+}
+put(manifest, "karta.js", await loader(placeholders));
+fs.writeFileSync(path.join(args.to, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);

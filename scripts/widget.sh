@@ -1,0 +1,51 @@
+# The wasm bundles: two from one crate, `launcher` (first load) and `panel` (the rest). Sourced by build.sh.
+# Figures for every choice made here are in docs/ARCHITECTURE.md.
+
+# build_widget release|dev
+build_widget() {
+  local profile=$1 key work bundle
+  [ -f www/karta.js ] || die "www/karta.js, the loader, is missing"
+  key="$profile $(widget_inputs)"
+  if [ "$(cat dist/.widget-key 2>/dev/null)" = "$key" ] && [ -f dist/widget/manifest.json ]; then
+    step "Widget is up to date"
+    return
+  fi
+  work=$TARGET/karta-widget/$(cksum <<<"$ROOT" | cut -d' ' -f1)
+  mkdir -p "$work" dist
+  for bundle in launcher panel; do
+    step "Building the $bundle bundle ($profile)"
+    # Both bundles come out of cargo under one name, so build and copy are one step even if two terminals build.
+    (flock 9; "wasm_$profile" "$bundle" && cp "$WASM_OUT" "$work/$bundle.wasm") 9>"$TARGET/karta-widget/lock" ||
+      die "the $bundle bundle does not build"
+    wasm-bindgen --target web --no-typescript --omit-default-module-path --out-dir "$work" --out-name "$bundle" "$work/$bundle.wasm"
+  done
+  step "Shrinking, naming and compressing"
+  node scripts/assemble.mjs --from "$work" --to dist/widget --profile "$profile"
+  echo "$key" >dist/.widget-key
+}
+
+widget_inputs() {
+  find src protocol/src Cargo.toml Cargo.lock protocol/Cargo.toml rust-toolchain.toml package-lock.json www/karta.js \
+    scripts/widget.sh scripts/assemble.mjs -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | cksum
+}
+
+wasm_release() {
+  local cargo=(cargo build --locked -p karta --lib --profile wasm --target wasm32-unknown-unknown --no-default-features --features "$1")
+  WASM_OUT=$TARGET/wasm32-unknown-unknown/wasm/karta.wasm
+  # A panic becomes one trap instruction, and the standard library is compiled for size: 43 → 34 kB.
+  # Those are flags of the nightly compiler that the stable one obeys when told it may; the source itself needs none of them.
+  if [ ! -f "$TARGET/karta-widget/plain" ]; then
+    RUSTC_BOOTSTRAP=1 "${cargo[@]}" -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size \
+      -Zpanic-immediate-abort --config 'profile.wasm.panic="immediate-abort"' && return
+    warn "the smallest build failed; trying a plain one (the bundle will be larger)"
+    # One more try tells a compile error in our source from a toolchain that lacks these flags.
+    "${cargo[@]}" && touch "$TARGET/karta-widget/plain"
+    return
+  fi
+  "${cargo[@]}"
+}
+
+wasm_dev() {
+  WASM_OUT=$TARGET/wasm32-unknown-unknown/debug/karta.wasm
+  cargo build --locked -p karta --lib --target wasm32-unknown-unknown --no-default-features --features "$1,panic-hook"
+}
