@@ -1,0 +1,240 @@
+//! The parts put together for one request: key, origin, token.
+
+use crate::app::App;
+use crate::auth::address::client_address;
+use crate::auth::limit::{Action, Counted};
+use crate::auth::origin::{self, PageHeaders, Verdict};
+use crate::auth::token::Claims;
+use crate::auth::{refresh, secret};
+use crate::error::ApiError;
+use crate::session::Principal;
+use crate::store::{Agent, WidgetKey};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use karta_protocol::ErrorCode;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// The other end of the TCP connection; `listen` puts it into every request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// A call with a session token that is good in every respect: signature, times, not replaced, key enabled, page allowed.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub who: Principal,
+    pub claims: Claims,
+    pub address: IpAddr,
+}
+
+impl Caller {
+    /// Counts the action against the caller's address, key and visitor id.
+    pub fn limit(&self, app: &App, action: Action) -> Result<(), ApiError> {
+        let who = Counted {
+            address: Some(self.address),
+            key_id: Some(&self.who.key_id),
+            visitor: Some(&self.who.subject),
+        };
+        app.limits.check(action, who)
+    }
+
+    /// The agent is still switched on. For calls that make it work; reading the past stays possible.
+    pub async fn require_agent(&self, app: &App) -> Result<(), ApiError> {
+        match app.store.agent(&self.who.agent_id).await? {
+            Some(agent) if agent.widget_enabled => Ok(()),
+            _ => Err(agent_off()),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let now_ms = app.clock.now_ms();
+        let token = bearer(&parts.headers)?;
+        let claims = app
+            .tokens
+            .check(token, now_ms / 1000)
+            .map_err(|refusal| ApiError::new(refusal.code(), refusal.message()))?;
+        check_key_of(app, &claims, &parts.headers).await?;
+        refresh::refuse_spent(app.store.as_ref(), &claims, now_ms).await?;
+        Ok(Caller {
+            who: claims.principal(),
+            address: address(app, parts),
+            claims,
+        })
+    }
+}
+
+/// The key behind a token, checked again on every call: enabled, and the page in its list.
+pub async fn check_key_of(
+    app: &App,
+    claims: &Claims,
+    headers: &HeaderMap,
+) -> Result<WidgetKey, ApiError> {
+    let Some(key) = app.store.key_by_id(&claims.key_id).await? else {
+        return Err(unknown_key());
+    };
+    check_key(key, headers)
+}
+
+/// A key that a page named: known, enabled, and the page in its list.
+pub async fn check_public_key(
+    app: &App,
+    public_key: &str,
+    headers: &HeaderMap,
+) -> Result<WidgetKey, ApiError> {
+    let public_key = public_key.trim();
+    if public_key.is_empty() {
+        return Err(ApiError::new(
+            ErrorCode::ClientKeyMissing,
+            "Give the public key of the widget (pk_live_…) as client_key. `karta-server keys create` makes one.",
+        ));
+    }
+    if secret::looks_like_secret_key(public_key) {
+        return Err(secret_key_in_browser());
+    }
+    // Not ours: no need to trouble the database with it.
+    if !public_key.starts_with("pk_") || public_key.len() > 200 {
+        return Err(unknown_key());
+    }
+    let Some(key) = app.store.key_by_public(public_key).await? else {
+        return Err(unknown_key());
+    };
+    check_key(key, headers)
+}
+
+fn check_key(key: WidgetKey, headers: &HeaderMap) -> Result<WidgetKey, ApiError> {
+    if !key.enabled {
+        return Err(key_disabled());
+    }
+    let all = |name| -> Vec<&[u8]> {
+        headers
+            .get_all(name)
+            .iter()
+            .map(|value| value.as_bytes())
+            .collect()
+    };
+    let (origin, referer) = (all(header::ORIGIN), all(header::REFERER));
+    let sec_fetch_site = all(header::HeaderName::from_static("sec-fetch-site"));
+    let page = PageHeaders {
+        origin: &origin,
+        referer: &referer,
+        sec_fetch_site: &sec_fetch_site,
+    };
+    match origin::check(page, &key.origins) {
+        Verdict::Allowed => Ok(key),
+        Verdict::Refused => Err(origin_not_allowed(&origin)),
+        Verdict::Malformed => Err(ApiError::new(
+            ErrorCode::RequestInvalid,
+            "The request has more than one Origin header. A browser sends one; look for a proxy that adds another.",
+        )),
+    }
+}
+
+/// The agent that this key and page talk to: the pinned one, else the one asked for, else the account's first.
+pub async fn agent_for(app: &App, key: &WidgetKey, asked: Option<&str>) -> Result<Agent, ApiError> {
+    let agent = match key
+        .agent_id
+        .as_deref()
+        .or(asked.filter(|id| !id.is_empty()))
+    {
+        Some(id) => app.store.agent(id).await?,
+        None => {
+            let agents = app.store.agents(&key.account).await?;
+            agents
+                .into_iter()
+                .min_by(|a, b| (a.created_ms, &a.id).cmp(&(b.created_ms, &b.id)))
+        }
+    };
+    agent.filter(|agent| agent.account == key.account).ok_or_else(|| {
+        ApiError::new(
+            ErrorCode::RequestInvalid,
+            "This key's account has no such agent. Leave agent_id out, or take one of `karta-server agents list`.",
+        )
+    })
+}
+
+/// The client's address, past the proxies that the operator trusts.
+pub fn address(app: &App, parts: &Parts) -> IpAddr {
+    let peer = parts.extensions.get::<Peer>();
+    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+    let forwarded: Vec<&[u8]> = parts
+        .headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .map(|value| value.as_bytes())
+        .collect();
+    client_address(peer, &forwarded, &app.trusted_proxies)
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let missing = || {
+        ApiError::new(
+            ErrorCode::TokenMissing,
+            "Send the session token of /auth/guest as `Authorization: Bearer …`.",
+        )
+    };
+    let invalid = || {
+        ApiError::new(
+            ErrorCode::TokenInvalid,
+            "Send exactly one `Authorization: Bearer <session token>`.",
+        )
+    };
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or_else(missing)?;
+    if values.next().is_some() {
+        return Err(invalid());
+    }
+    let value = value.to_str().map_err(|_| invalid())?;
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(missing());
+    }
+    if token.is_empty() {
+        return Err(missing());
+    }
+    Ok(token)
+}
+
+pub fn agent_off() -> ApiError {
+    ApiError::new(
+        ErrorCode::WidgetDisabledForAgent,
+        "The owner has switched the widget off for this agent.",
+    )
+}
+
+pub fn key_disabled() -> ApiError {
+    ApiError::new(
+        ErrorCode::ClientKeyDisabled,
+        "This widget key is disabled. `karta-server keys enable` switches it on again; else put another key into the page.",
+    )
+}
+
+pub fn secret_key_in_browser() -> ApiError {
+    ApiError::new(
+        ErrorCode::SecretKeyInBrowser,
+        "A secret key (sk_…) was sent from a browser, where everyone can read it. Put the public key (pk_…) into the page and replace the secret key.",
+    )
+}
+
+fn unknown_key() -> ApiError {
+    ApiError::new(
+        ErrorCode::ClientKeyUnknown,
+        "No widget key like this. Copy the public key (pk_live_…) from `karta-server keys list`.",
+    )
+}
+
+fn origin_not_allowed(origin: &[&[u8]]) -> ApiError {
+    let page = match origin {
+        [raw, ..] => raw[..raw.len().min(120)].escape_ascii().to_string(),
+        [] => "(no Origin header)".to_owned(),
+    };
+    ApiError::new(
+        ErrorCode::OriginNotAllowed,
+        format!(
+            "The page {page} is not in this key's list of origins. The owner adds it with `karta-server keys`; it must be exactly scheme, host and port."
+        ),
+    )
+}
