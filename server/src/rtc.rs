@@ -1,12 +1,156 @@
-//! WebRTC: str0m peers (`rtc/peer.rs`, sans-I/O) on a socket driver (`rtc/driver.rs`), one UDP port per media thread.
+//! WebRTC: str0m peers (`rtc/peer.rs`, sans-I/O) on a socket driver (`rtc/driver.rs`), one UDP port per media thread, and one
+//! task per peer (`rtc/bridge.rs`) that joins the data channel to a conversation.
+//!
+//! The HTTP shape is that of RFC 9725 (`routes/connect.rs`). This module knows neither HTTP nor how a conversation works: it
+//! sees one through [`Conversation`].
+
+mod addresses;
+mod bridge;
+mod demux;
+mod driver;
+mod peer;
+mod registry;
+mod sdp;
+#[cfg(test)]
+mod tests;
 
 use crate::error::Fault;
-use crate::session::{Principal, Sessions};
-use std::net::SocketAddr;
+use crate::session::{Frame, Principal, Sessions};
+use async_trait::async_trait;
+use driver::{Command, Driver};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use karta_protocol::{Accepted, ClientEvent, ErrorCode};
+use peer::{Peer, Settings, Unacceptable};
+use registry::Registry;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// What a data channel is joined to. [`Sessions`] is one; a wrapper may add rate limits, a test may fake it.
+#[async_trait]
+pub trait Conversation: Send + Sync + 'static {
+    /// Refuses unless the session exists and is the caller's.
+    async fn check(&self, who: &Principal, session_id: &str) -> Result<(), Fault>;
+    /// Everything after the cursor, then the running part, then `session.synced`, then live. The stream ends when the
+    /// session or the server does, or when this reader fell too far behind.
+    async fn subscribe(
+        &self,
+        who: &Principal,
+        session_id: &str,
+        after: u64,
+    ) -> Result<Frames, Fault>;
+    /// Carries out a client event; returns after the commit.
+    async fn submit(
+        &self,
+        who: &Principal,
+        session_id: &str,
+        event: ClientEvent,
+    ) -> Result<Accepted, Fault>;
+}
+
+pub type Frames = BoxStream<'static, Frame>;
+
+#[async_trait]
+impl Conversation for Sessions {
+    async fn check(&self, who: &Principal, session_id: &str) -> Result<(), Fault> {
+        // The end of the log: an empty page for the owner, `session_not_found` for anybody else.
+        self.page(who, session_id, i64::MAX as u64)
+            .await
+            .map(|_| ())
+    }
+
+    async fn subscribe(
+        &self,
+        who: &Principal,
+        session_id: &str,
+        after: u64,
+    ) -> Result<Frames, Fault> {
+        let subscription = Sessions::subscribe(self, who, session_id, after).await?;
+        // `unfold` keeps a half-done `next()` between polls, so the bridge may select over it without losing a frame.
+        Ok(
+            futures::stream::unfold(subscription, |mut subscription| async move {
+                let frame = subscription.next().await?;
+                Some((frame, subscription))
+            })
+            .boxed(),
+        )
+    }
+
+    async fn submit(
+        &self,
+        who: &Principal,
+        session_id: &str,
+        event: ClientEvent,
+    ) -> Result<Accepted, Fault> {
+        Sessions::submit(self, who, session_id, event).await
+    }
+}
+
+/// How the media threads run.
+#[derive(Clone, Debug)]
+pub struct RtcConfig {
+    /// Address of the first media thread; thread n takes port + n (or any, with port 0).
+    pub listen: SocketAddr,
+    /// Addresses to offer instead of the bound ones: for a server behind 1:1 NAT or in a container (`KARTA_RTC_PUBLIC_IP`).
+    pub public_ips: Vec<IpAddr>,
+    pub threads: usize,
+    /// Open and half-open connections in this process. Beyond: `overloaded`.
+    pub max_connections: usize,
+    /// Of one session: tabs and the remains of reloads. Beyond: `rate_limited`.
+    pub max_connections_per_session: usize,
+    /// An offer whose data channel is not open by then is forgotten.
+    pub connect_timeout: Duration,
+    /// A peer without a frame for so long is dropped.
+    pub peer_timeout: Duration,
+}
+
+impl RtcConfig {
+    pub fn new(listen: SocketAddr) -> Self {
+        RtcConfig {
+            listen,
+            public_ips: Vec::new(),
+            threads: 1,
+            max_connections: 4_000,
+            max_connections_per_session: 6,
+            connect_timeout: Duration::from_secs(20),
+            peer_timeout: Duration::from_millis(karta_protocol::PEER_TIMEOUT_MS),
+        }
+    }
+}
+
+impl From<SocketAddr> for RtcConfig {
+    fn from(listen: SocketAddr) -> Self {
+        RtcConfig::new(listen)
+    }
+}
 
 /// Handle to the media threads. Cheap to clone.
 #[derive(Clone)]
-pub struct Rtc {}
+pub struct Rtc {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    threads: Vec<Thread>,
+    registry: Arc<Registry>,
+    next_key: AtomicU64,
+    next_thread: AtomicUsize,
+}
+
+/// One media thread as the rest of the process sees it.
+struct Thread {
+    commands: mpsc::UnboundedSender<Command>,
+    settings: Arc<Settings>,
+    local_addr: SocketAddr,
+    handle: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+/// Names a peer inside its media thread. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct PeerKey(u64);
 
 /// The answer to an offer, in the shape of RFC 9725.
 #[derive(Clone, Debug)]
@@ -19,36 +163,189 @@ pub struct Answer {
 }
 
 impl Rtc {
-    /// Binds `udp` (port 0 allowed) and starts the media thread.
-    pub async fn start(_udp: SocketAddr) -> std::io::Result<Rtc> {
-        unimplemented!("owned by the rtc branch")
+    /// Binds the sockets (port 0 allowed) and starts the media threads.
+    pub async fn start(config: impl Into<RtcConfig>) -> std::io::Result<Rtc> {
+        let config = config.into();
+        let identity = peer::Identity::generate()?;
+        let mut threads = Vec::new();
+        for index in 0..config.threads.max(1) {
+            let mut listen = config.listen;
+            if listen.port() != 0 {
+                listen.set_port(listen.port().saturating_add(index as u16));
+            }
+            let sockets = addresses::bind(listen, &config.public_ips)?;
+            let settings = Arc::new(Settings {
+                identity: identity.clone(),
+                candidates: sockets
+                    .iter()
+                    .flat_map(|s| s.advertised.iter().copied())
+                    .collect(),
+                connect_timeout: config.connect_timeout,
+                peer_timeout: config.peer_timeout,
+            });
+            let local_addr = sockets[0].local;
+            let (commands, queue) = mpsc::unbounded_channel();
+            let handle = Driver::spawn(index, sockets, queue)?;
+            threads.push(Thread {
+                commands,
+                settings,
+                local_addr,
+                handle: Mutex::new(Some(handle)),
+            });
+        }
+        Ok(Rtc {
+            shared: Arc::new(Shared {
+                threads,
+                registry: Registry::new(config.max_connections, config.max_connections_per_session),
+                next_key: AtomicU64::new(1),
+                next_thread: AtomicUsize::new(0),
+            }),
+        })
     }
+
+    /// Address of the first media thread's first socket.
     pub fn local_addr(&self) -> SocketAddr {
-        unimplemented!("owned by the rtc branch")
+        self.shared.threads[0].local_addr
     }
+
+    /// Connections held now, half-open ones included.
+    pub fn connections(&self) -> usize {
+        self.shared.registry.len()
+    }
+
     /// Takes an offer for a session that `who` owns. The peer is in the driver's hands before the answer is returned.
     pub async fn connect(
         &self,
-        _sessions: &Sessions,
-        _who: &Principal,
-        _session_id: &str,
-        _offer: &str,
+        conversation: Arc<dyn Conversation>,
+        who: &Principal,
+        session_id: &str,
+        offer: &str,
     ) -> Result<Answer, Fault> {
-        unimplemented!("owned by the rtc branch")
+        conversation.check(who, session_id).await?;
+        let index =
+            self.shared.next_thread.fetch_add(1, Ordering::Relaxed) % self.shared.threads.len();
+        let thread = &self.shared.threads[index];
+        let key = PeerKey(self.shared.next_key.fetch_add(1, Ordering::Relaxed));
+        // The seat is taken before the costly part, and given back by drop wherever this fails.
+        let seat = self.shared.registry.take(who, session_id, index, key)?;
+        let (peer, sdp) = Peer::accept(offer, thread.settings.clone(), Instant::now())?;
+        let answer = Answer {
+            sdp,
+            connection_id: seat.connection_id().to_owned(),
+            etag: seat.etag(),
+        };
+        let (inbound, frames) = mpsc::channel(bridge::INBOUND_FRAMES);
+        thread
+            .commands
+            .send(Command::Add {
+                key,
+                peer: Box::new(peer),
+                inbound,
+            })
+            .map_err(|_| stopped())?;
+        tokio::spawn(bridge::run(bridge::Bridge {
+            conversation,
+            who: who.clone(),
+            session_id: session_id.to_owned(),
+            key,
+            commands: thread.commands.clone(),
+            inbound: frames,
+            seat,
+        }));
+        Ok(answer)
     }
-    /// Trickle candidates or ICE restart: RFC 9725 4.3. `etag` is the `If-Match` value. Some(sdpfrag, etag) for a restart.
+
+    /// Trickled candidates or an ICE restart: RFC 9725 4.3. `if_match` is the bare tag or `*`. Some((sdpfrag, etag)) after a restart.
     pub async fn patch(
         &self,
-        _who: &Principal,
-        _connection_id: &str,
-        _etag: &str,
-        _fragment: &str,
+        who: &Principal,
+        session_id: &str,
+        connection_id: &str,
+        if_match: &str,
+        fragment: &str,
     ) -> Result<Option<(String, String)>, Fault> {
-        unimplemented!("owned by the rtc branch")
+        let connection = self
+            .shared
+            .registry
+            .find(who, session_id, connection_id)
+            .ok_or_else(not_found)?;
+        let fragment = sdp::Fragment::parse(fragment)?;
+        if if_match != "*" {
+            if if_match != connection.etag {
+                return Err(Fault::refused(
+                    ErrorCode::PreconditionFailed,
+                    "If-Match names an ICE session that is over. Use the ETag of the last answer.",
+                ));
+            }
+            // Remote candidates are not needed, and not followed: see `peer.rs`.
+            return Ok(None);
+        }
+        let Some(remote) = fragment.credentials else {
+            return Err(Unacceptable::new("an ICE restart needs a=ice-ufrag and a=ice-pwd").into());
+        };
+        let (reply, outcome) = oneshot::channel();
+        self.shared.threads[connection.thread]
+            .commands
+            .send(Command::Restart {
+                key: connection.key,
+                remote,
+                reply,
+            })
+            .map_err(|_| stopped())?;
+        let sdp = outcome.await.map_err(|_| not_found())??;
+        let etag = self
+            .shared
+            .registry
+            .renew(connection_id)
+            .ok_or_else(not_found)?;
+        Ok(Some((sdp, etag)))
     }
-    pub async fn close(&self, _who: &Principal, _connection_id: &str) -> Result<(), Fault> {
-        unimplemented!("owned by the rtc branch")
+
+    pub async fn close(
+        &self,
+        who: &Principal,
+        session_id: &str,
+        connection_id: &str,
+    ) -> Result<(), Fault> {
+        let connection = self
+            .shared
+            .registry
+            .find(who, session_id, connection_id)
+            .ok_or_else(not_found)?;
+        self.shared.registry.remove(connection_id);
+        let _ = self.shared.threads[connection.thread]
+            .commands
+            .send(Command::Close {
+                key: connection.key,
+            });
+        Ok(())
     }
+
     /// Closes every peer and stops the threads.
-    pub async fn stop(&self) {}
+    pub async fn stop(&self) {
+        for thread in &self.shared.threads {
+            let _ = thread.commands.send(Command::Stop);
+        }
+        for thread in &self.shared.threads {
+            let handle = thread.handle.lock().ok().and_then(|mut slot| slot.take());
+            if let Some(handle) = handle {
+                let _ = tokio::task::spawn_blocking(move || handle.join()).await;
+            }
+        }
+    }
+}
+
+fn not_found() -> Fault {
+    Fault::refused(
+        ErrorCode::ConnectionNotFound,
+        "There is no such connection, or it has ended. Send a new offer.",
+    )
+}
+
+fn stopped() -> Fault {
+    Fault::Refused {
+        code: ErrorCode::Overloaded,
+        message: "The server is shutting down.".into(),
+        retry_after_seconds: Some(5),
+    }
 }

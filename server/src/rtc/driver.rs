@@ -1,0 +1,493 @@
+//! A media thread: its sockets, its peers, their timers. Decides nothing about conversations.
+//!
+//! Three bugs of an earlier prototype shape it. An answer can be overtaken by the browser's first STUN check, so the command
+//! queue is drained before reading and once more when a check matches nobody. Client ports are reused, so STUN is matched by
+//! ufrag first and the address map follows. And each peer runs inside a panic boundary: remote input has made WebRTC stacks
+//! panic before, and one visitor must not end another's call.
+
+use super::PeerKey;
+use super::addresses::BoundSocket;
+use super::demux::{self, Datagram};
+use super::peer::{End, Outbox, Parcel, Peer, PeerEvent, Unacceptable};
+use crate::error::Fault;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+use str0m::IceCreds;
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, oneshot};
+
+/// Ethernet's 1,500 with room; what is longer is no WebRTC packet.
+const DATAGRAM_MAX_BYTES: usize = 2_048;
+/// Packets read before timers and commands get their turn.
+const READ_BATCH: usize = 64;
+const COMMAND_BATCH: usize = 256;
+/// Packets kept while a socket is full. Beyond, they are lost as on any full link; SCTP repeats what matters.
+const BACKLOG_PACKETS_MAX: usize = 1_024;
+/// tokio's own resolution.
+const TIMER_STEP: Duration = Duration::from_millis(1);
+/// Addresses remembered for one peer: Wi-Fi, mobile, relay, each in both families, twice.
+const ADDRESSES_PER_PEER_MAX: usize = 12;
+
+/// What the rest of the process asks of a media thread.
+pub(super) enum Command {
+    Add {
+        key: PeerKey,
+        peer: Box<Peer>,
+        inbound: mpsc::Sender<Inbound>,
+    },
+    Send {
+        key: PeerKey,
+        parcel: Parcel,
+    },
+    Restart {
+        key: PeerKey,
+        remote: IceCreds,
+        reply: oneshot::Sender<Result<String, Fault>>,
+    },
+    Close {
+        key: PeerKey,
+    },
+    Stop,
+    /// Panics inside the peer's boundary.
+    #[cfg(test)]
+    Panic {
+        key: PeerKey,
+    },
+    #[cfg(test)]
+    Probe(oneshot::Sender<Counts>),
+}
+
+/// What a peer tells its bridge. The end of the queue is the end of the peer.
+#[derive(Debug)]
+pub(super) enum Inbound {
+    Open,
+    Frame(String),
+    Garbage,
+}
+
+/// For tests and, later, metrics.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(not(test), expect(dead_code, reason = "metrics come with issue 4"))]
+pub(super) struct Counts {
+    pub peers: usize,
+    pub timers: usize,
+    pub ufrags: usize,
+    pub addresses: usize,
+    /// STUN checks that named no peer, even after the command queue was drained.
+    pub unmatched_stun: u64,
+    pub dropped: u64,
+    pub panics: u64,
+}
+
+pub(super) struct Driver {
+    sockets: Vec<Port>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    peers: HashMap<PeerKey, Slot>,
+    by_ufrag: HashMap<String, PeerKey>,
+    by_address: HashMap<SocketAddr, PeerKey>,
+    timers: BTreeSet<(Instant, PeerKey)>,
+    backlog: VecDeque<(usize, SocketAddr, Vec<u8>)>,
+    outbox: Outbox,
+    counts: Counts,
+    stopping: bool,
+}
+
+struct Port {
+    socket: UdpSocket,
+    /// What peers are told a packet was sent to, for each family.
+    advertised: Vec<SocketAddr>,
+}
+
+struct Slot {
+    peer: Box<Peer>,
+    inbound: mpsc::Sender<Inbound>,
+    ufrag: String,
+    addresses: VecDeque<SocketAddr>,
+    deadline: Instant,
+}
+
+impl Driver {
+    pub fn spawn(
+        index: usize,
+        sockets: Vec<BoundSocket>,
+        commands: mpsc::UnboundedReceiver<Command>,
+    ) -> io::Result<std::thread::JoinHandle<()>> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        std::thread::Builder::new()
+            .name(format!("karta-media-{index}"))
+            .spawn(move || {
+                runtime.block_on(async move {
+                    match Driver::new(sockets, commands) {
+                        Ok(driver) => driver.run().await,
+                        Err(error) => tracing::error!(%error, "media thread cannot start"),
+                    }
+                })
+            })
+    }
+
+    fn new(
+        sockets: Vec<BoundSocket>,
+        commands: mpsc::UnboundedReceiver<Command>,
+    ) -> io::Result<Driver> {
+        let sockets = sockets
+            .into_iter()
+            .map(|bound| {
+                Ok(Port {
+                    socket: UdpSocket::from_std(bound.socket)?,
+                    advertised: bound.advertised,
+                })
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Driver {
+            sockets,
+            commands,
+            peers: HashMap::new(),
+            by_ufrag: HashMap::new(),
+            by_address: HashMap::new(),
+            timers: BTreeSet::new(),
+            backlog: VecDeque::new(),
+            outbox: Outbox::default(),
+            counts: Counts::default(),
+            stopping: false,
+        })
+    }
+
+    async fn run(mut self) {
+        let mut buffer = vec![0; DATAGRAM_MAX_BYTES];
+        while !self.stopping {
+            let deadline = self
+                .timers
+                .first()
+                .map_or_else(|| Instant::now() + Duration::from_secs(60), |(at, _)| *at);
+            let has_backlog = !self.backlog.is_empty();
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => {
+                        self.command(command);
+                        self.drain_commands();
+                    }
+                    None => self.stopping = true,
+                },
+                index = readable(&self.sockets) => self.read(index, &mut buffer),
+                () = writable(&self.sockets, &self.backlog), if has_backlog => self.send_backlog(),
+                () = tokio::time::sleep_until(deadline.into()) => {}
+            }
+            self.fire_timers();
+        }
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            self.close(key);
+        }
+    }
+
+    fn drain_commands(&mut self) {
+        for _ in 0..COMMAND_BATCH {
+            match self.commands.try_recv() {
+                Ok(command) => self.command(command),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Add { key, peer, inbound } => self.add(key, peer, inbound),
+            Command::Send { key, parcel } => self.step(key, |peer, out| peer.send(parcel, out)),
+            Command::Restart { key, remote, reply } => {
+                let mut outcome = None;
+                self.step(key, |peer, out| outcome = Some(peer.restart(remote, out)));
+                self.follow_ufrag(key);
+                if let Some(outcome) = outcome {
+                    let _ = reply.send(outcome.map_err(Unacceptable::into));
+                }
+            }
+            Command::Close { key } => self.close(key),
+            Command::Stop => self.stopping = true,
+            #[cfg(test)]
+            Command::Panic { key } => self.step(key, |_, _| panic!("injected by a test")),
+            #[cfg(test)]
+            Command::Probe(reply) => {
+                let _ = reply.send(Counts {
+                    peers: self.peers.len(),
+                    timers: self.timers.len(),
+                    ufrags: self.by_ufrag.len(),
+                    addresses: self.by_address.len(),
+                    ..self.counts
+                });
+            }
+        }
+    }
+
+    fn add(&mut self, key: PeerKey, peer: Box<Peer>, inbound: mpsc::Sender<Inbound>) {
+        let deadline = peer.deadline();
+        let ufrag = peer.ufrag().to_owned();
+        self.timers.insert((deadline, key));
+        self.by_ufrag.insert(ufrag.clone(), key);
+        self.peers.insert(
+            key,
+            Slot {
+                peer,
+                inbound,
+                ufrag,
+                addresses: VecDeque::new(),
+                deadline,
+            },
+        );
+    }
+
+    fn read(&mut self, index: usize, buffer: &mut [u8]) {
+        self.drain_commands();
+        for _ in 0..READ_BATCH {
+            match self.sockets[index].socket.try_recv_from(buffer) {
+                Ok((length, source)) => self.packet(index, source, &buffer[..length]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // An ICMP answer to something sent earlier. The next packet is readable all the same.
+                Err(error) => tracing::trace!(%error, "socket error"),
+            }
+        }
+    }
+
+    fn packet(&mut self, index: usize, source: SocketAddr, packet: &[u8]) {
+        let (key, is_check) = match demux::classify(packet) {
+            Datagram::StunRequest { ufrag } => (self.peer_of_ufrag(ufrag), true),
+            Datagram::ByAddress => (self.by_address.get(&source).copied(), false),
+            Datagram::Junk => (None, false),
+        };
+        let Some(key) = key else {
+            self.counts.dropped += 1;
+            self.counts.unmatched_stun += u64::from(is_check);
+            return;
+        };
+        let Some(destination) = self.sockets[index].destination(source) else {
+            return;
+        };
+        let now = Instant::now();
+        let mut genuine = false;
+        self.step(key, |peer, out| {
+            genuine = peer.receive(now, source, destination, packet, out);
+        });
+        match genuine {
+            // Only a check that carries the right HMAC may move an address to its peer.
+            true if is_check => self.remember(key, source),
+            true => {}
+            false => self.counts.dropped += 1,
+        }
+    }
+
+    fn peer_of_ufrag(&mut self, ufrag: &str) -> Option<PeerKey> {
+        if let Some(key) = self.by_ufrag.get(ufrag) {
+            return Some(*key);
+        }
+        self.drain_commands();
+        self.by_ufrag.get(ufrag).copied()
+    }
+
+    fn remember(&mut self, key: PeerKey, source: SocketAddr) {
+        if self.by_address.get(&source) == Some(&key) {
+            return;
+        }
+        let Some(slot) = self.peers.get_mut(&key) else {
+            return;
+        };
+        slot.addresses.push_back(source);
+        let forgotten = (slot.addresses.len() > ADDRESSES_PER_PEER_MAX)
+            .then(|| slot.addresses.pop_front())
+            .flatten();
+        if let Some(old) = self.by_address.insert(source, key)
+            && let Some(other) = self.peers.get_mut(&old)
+        {
+            other.addresses.retain(|address| *address != source);
+        }
+        if let Some(address) = forgotten {
+            self.by_address.remove(&address);
+        }
+    }
+
+    fn follow_ufrag(&mut self, key: PeerKey) {
+        let Some(slot) = self.peers.get_mut(&key) else {
+            return;
+        };
+        if slot.ufrag != slot.peer.ufrag() {
+            self.by_ufrag.remove(&slot.ufrag);
+            slot.ufrag = slot.peer.ufrag().to_owned();
+            self.by_ufrag.insert(slot.ufrag.clone(), key);
+        }
+    }
+
+    fn fire_timers(&mut self) {
+        let now = Instant::now();
+        let due: Vec<PeerKey> = self
+            .timers
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .map(|(_, key)| *key)
+            .collect();
+        for key in due {
+            self.step(key, |peer, out| peer.tick(now, out));
+            // A peer that asks for the same moment again must not turn this thread in a circle.
+            self.schedule(key, now + TIMER_STEP);
+        }
+    }
+
+    fn close(&mut self, key: PeerKey) {
+        self.step(key, |peer, out| peer.close(out));
+        self.remove(key);
+    }
+
+    /// Runs one step of a peer inside its panic boundary, then sends what it wants sent, tells what it has to tell, and sets
+    /// its timer anew.
+    fn step(&mut self, key: PeerKey, run: impl FnOnce(&mut Peer, &mut Outbox)) {
+        let Some(slot) = self.peers.get_mut(&key) else {
+            return;
+        };
+        let outbox = &mut self.outbox;
+        let peer = &mut slot.peer;
+        // The peer is dropped after a panic, and the outbox holds whole packets and events only.
+        if catch_unwind(AssertUnwindSafe(|| run(peer, outbox))).is_err() {
+            self.counts.panics += 1;
+            tracing::error!(?key, "a WebRTC peer panicked and was ended");
+            self.outbox.packets.clear();
+            self.outbox.events.clear();
+            return self.remove(key);
+        }
+        self.flush_packets();
+        let now = Instant::now();
+        if let Some(end) = self.tell(key, now) {
+            tracing::debug!(?key, ?end, "peer ended");
+            return self.remove(key);
+        }
+        self.schedule(key, now);
+    }
+
+    fn schedule(&mut self, key: PeerKey, not_before: Instant) {
+        if let Some(slot) = self.peers.get_mut(&key) {
+            let deadline = slot.peer.deadline().max(not_before);
+            if deadline != slot.deadline {
+                self.timers.remove(&(slot.deadline, key));
+                self.timers.insert((deadline, key));
+                slot.deadline = deadline;
+            }
+        }
+    }
+
+    /// Passes the peer's events to its bridge. Some: the peer is over.
+    fn tell(&mut self, key: PeerKey, now: Instant) -> Option<End> {
+        let slot = self.peers.get_mut(&key)?;
+        for event in self.outbox.events.drain(..) {
+            let message = match event {
+                PeerEvent::Open => Inbound::Open,
+                PeerEvent::Frame(text) => Inbound::Frame(text),
+                PeerEvent::Garbage => Inbound::Garbage,
+                PeerEvent::Ended(end) => return Some(end),
+            };
+            slot.peer.heard(now);
+            if let Err(error) = slot.inbound.try_send(message) {
+                return Some(match error {
+                    mpsc::error::TrySendError::Full(_) => {
+                        End::Failed("frames come faster than they can be carried out".into())
+                    }
+                    mpsc::error::TrySendError::Closed(_) => End::ClosedByRemote,
+                });
+            }
+        }
+        None
+    }
+
+    fn remove(&mut self, key: PeerKey) {
+        self.outbox.events.clear();
+        let Some(slot) = self.peers.remove(&key) else {
+            return;
+        };
+        self.timers.remove(&(slot.deadline, key));
+        self.by_ufrag.remove(&slot.ufrag);
+        for address in &slot.addresses {
+            if self.by_address.get(address) == Some(&key) {
+                self.by_address.remove(address);
+            }
+        }
+        // After a panic its state may be anything; dropping it is part of the boundary.
+        let peer = slot.peer;
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(peer)));
+    }
+
+    fn flush_packets(&mut self) {
+        for packet in std::mem::take(&mut self.outbox.packets) {
+            let index = self.port_of(packet.source);
+            let waiting = !self.backlog.is_empty();
+            if !waiting && self.transmit(index, packet.destination, &packet.contents) {
+                continue;
+            }
+            if self.backlog.len() < BACKLOG_PACKETS_MAX {
+                self.backlog
+                    .push_back((index, packet.destination, packet.contents.to_vec()));
+            } else {
+                self.counts.dropped += 1;
+            }
+        }
+    }
+
+    fn send_backlog(&mut self) {
+        while let Some((index, destination, contents)) = self.backlog.pop_front() {
+            if !self.transmit(index, destination, &contents) {
+                self.backlog.push_front((index, destination, contents));
+                return;
+            }
+        }
+    }
+
+    /// False: the socket is full, try again later. An unreachable address is the packet's own fault.
+    fn transmit(&self, index: usize, destination: SocketAddr, contents: &[u8]) -> bool {
+        match self.sockets[index]
+            .socket
+            .try_send_to(contents, destination)
+        {
+            Ok(_) => true,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            Err(error) => {
+                tracing::trace!(%error, "packet not sent");
+                true
+            }
+        }
+    }
+
+    fn port_of(&self, source: SocketAddr) -> usize {
+        self.sockets
+            .iter()
+            .position(|port| port.advertised.contains(&source))
+            .unwrap_or(0)
+    }
+}
+
+impl Port {
+    fn destination(&self, source: SocketAddr) -> Option<SocketAddr> {
+        self.advertised
+            .iter()
+            .find(|address| address.is_ipv4() == source.is_ipv4())
+            .copied()
+    }
+}
+
+async fn readable(sockets: &[Port]) -> usize {
+    poll_fn(|context| {
+        for (index, port) in sockets.iter().enumerate() {
+            if port.socket.poll_recv_ready(context).is_ready() {
+                return Poll::Ready(index);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+async fn writable(sockets: &[Port], backlog: &VecDeque<(usize, SocketAddr, Vec<u8>)>) {
+    if let Some((index, _, _)) = backlog.front() {
+        let _ = sockets[*index].socket.writable().await;
+    }
+}

@@ -1,0 +1,154 @@
+//! Who holds which connection, and how many there may be. No peer lives here, only its name and owner.
+
+use super::PeerKey;
+use crate::error::Fault;
+use crate::session::Principal;
+use karta_protocol::ErrorCode;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// All connections of the process, by connection id.
+pub(super) struct Registry {
+    connections: Mutex<HashMap<String, Connection>>,
+    max: usize,
+    max_per_session: usize,
+}
+
+#[derive(Clone)]
+pub(super) struct Connection {
+    account: String,
+    subject: String,
+    session_id: String,
+    pub etag: String,
+    pub thread: usize,
+    pub key: PeerKey,
+}
+
+/// A place in the registry. Dropping it gives the place back.
+pub(super) struct Seat {
+    registry: Arc<Registry>,
+    connection_id: String,
+}
+
+impl Registry {
+    pub fn new(max: usize, max_per_session: usize) -> Arc<Self> {
+        Arc::new(Registry {
+            connections: Mutex::default(),
+            max,
+            max_per_session,
+        })
+    }
+
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub fn take(
+        self: &Arc<Self>,
+        who: &Principal,
+        session_id: &str,
+        thread: usize,
+        key: PeerKey,
+    ) -> Result<Seat, Fault> {
+        let mut connections = self.lock();
+        if connections.len() >= self.max {
+            return Err(Fault::Refused {
+                code: ErrorCode::Overloaded,
+                message: "This server holds as many WebRTC connections as it may. Text goes on over HTTPS."
+                    .into(),
+                retry_after_seconds: Some(10),
+            });
+        }
+        // A scan: at most `max` short strings, once per offer, against a second index to keep in step.
+        let held = connections
+            .values()
+            .filter(|c| c.session_id == session_id)
+            .count();
+        if held >= self.max_per_session {
+            return Err(Fault::Refused {
+                code: ErrorCode::RateLimited,
+                message: "This session has too many open connections. Close one with DELETE, or wait until it is given up."
+                    .into(),
+                retry_after_seconds: Some(20),
+            });
+        }
+        // 122 bits from the system's random source: the id alone names what DELETE would end (RFC 9725 5).
+        let connection_id = format!("c_{}", uuid::Uuid::new_v4().simple());
+        connections.insert(
+            connection_id.clone(),
+            Connection {
+                account: who.account.clone(),
+                subject: who.subject.clone(),
+                session_id: session_id.to_owned(),
+                etag: fresh_etag(),
+                thread,
+                key,
+            },
+        );
+        Ok(Seat {
+            registry: self.clone(),
+            connection_id,
+        })
+    }
+
+    /// None as well when it is somebody else's: an outsider learns nothing.
+    pub fn find(
+        &self,
+        who: &Principal,
+        session_id: &str,
+        connection_id: &str,
+    ) -> Option<Connection> {
+        let connections = self.lock();
+        let found = connections.get(connection_id)?;
+        let owner = found.account == who.account && found.subject == who.subject;
+        (owner && found.session_id == session_id).then(|| found.clone())
+    }
+
+    /// A new tag after an ICE restart.
+    pub fn renew(&self, connection_id: &str) -> Option<String> {
+        let mut connections = self.lock();
+        let found = connections.get_mut(connection_id)?;
+        found.etag = fresh_etag();
+        Some(found.etag.clone())
+    }
+
+    pub fn remove(&self, connection_id: &str) {
+        self.lock().remove(connection_id);
+    }
+
+    #[cfg(test)]
+    pub fn key(&self, connection_id: &str) -> Option<PeerKey> {
+        self.lock().get(connection_id).map(|found| found.key)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Connection>> {
+        // Nothing that can panic runs under this lock; a poisoned map would be whole all the same.
+        self.connections
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Seat {
+    pub fn connection_id(&self) -> &str {
+        &self.connection_id
+    }
+
+    pub fn etag(&self) -> String {
+        self.registry
+            .lock()
+            .get(&self.connection_id)
+            .map(|c| c.etag.clone())
+            .unwrap_or_default()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.registry.remove(&self.connection_id);
+    }
+}
+
+fn fresh_etag() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}

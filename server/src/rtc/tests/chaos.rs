@@ -1,0 +1,85 @@
+//! Bytes that no well-behaved peer sends, at a socket where a session runs.
+
+use super::super::Rtc;
+use super::connect::{config, open};
+use super::fake::FakeConversation;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::net::UdpSocket;
+
+/// Packets; each run takes the same ones.
+const PACKETS: usize = 20_000;
+
+#[tokio::test]
+async fn random_packets_do_no_harm_to_a_running_session() {
+    let rtc = Rtc::start(config()).await.unwrap();
+    let conversation = FakeConversation::new();
+    let (mut client, _) = open(&rtc, &conversation).await;
+    client.send(r#"{"type":"hello","after":0}"#);
+    client.until("synced", |c| c.has("session.synced")).await;
+
+    let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut random = StdRng::seed_from_u64(1);
+    for index in 0..PACKETS {
+        let packet = random_packet(&mut random);
+        // Half of them come from the visitor's own address: what a spoofed source would look like.
+        let socket = if index % 2 == 0 {
+            &stranger
+        } else {
+            &client.socket
+        };
+        socket.send_to(&packet, rtc.local_addr()).await.unwrap();
+        if index % 1_000 == 0 {
+            client.send(&format!(
+                r#"{{"type":"user.message","id":"m{index}","text":"[{index}]"}}"#
+            ));
+            client
+                .until("message amid noise", |c| c.has(&format!("[{index}]")))
+                .await;
+        }
+    }
+    client.send(r#"{"type":"ping"}"#);
+    client.until("pong", |c| c.has("pong")).await;
+    let counts = super::probe(&rtc).await;
+    assert_eq!((counts.peers, counts.panics), (1, 0));
+    assert!(counts.dropped as usize > PACKETS / 4, "{counts:?}");
+}
+
+fn random_packet(random: &mut StdRng) -> Vec<u8> {
+    let length = random.random_range(0..1_400);
+    let mut packet: Vec<u8> = (0..length).map(|_| random.random()).collect();
+    match random.random_range(0..6) {
+        // A STUN header with an honest length and rubbish attributes.
+        0 if packet.len() >= 20 => {
+            packet.truncate(packet.len() & !3);
+            let length = (packet.len() as u16 - 20).to_be_bytes();
+            let kind: [u8; 2] = [[0, 1], [1, 1], [1, 0x11], [0, 0x11]][random.random_range(0..4)];
+            packet[..2].copy_from_slice(&kind);
+            packet[2..4].copy_from_slice(&length);
+            packet[4..8].copy_from_slice(&[0x21, 0x12, 0xA4, 0x42]);
+        }
+        // A DTLS record: alert, handshake, application data, in both versions.
+        1 | 2 if packet.len() >= 13 => {
+            packet[0] = random.random_range(20..26);
+            packet[1] = 254;
+            packet[2] = [253, 255, 252][random.random_range(0..3)];
+            packet[3..11].fill(0);
+            packet[4] = random.random_range(0..2);
+            let length = (packet.len() as u16 - 13).to_be_bytes();
+            packet[11..13].copy_from_slice(&length);
+            if packet.len() > 25 {
+                // ClientHello and friends.
+                packet[13] = random.random_range(0..21);
+            }
+        }
+        // A DTLS 1.3 unified header.
+        3 if !packet.is_empty() => packet[0] = 0x20 | (packet[0] & 0x1f),
+        // RTP or RTCP.
+        4 if packet.len() >= 12 => {
+            packet[0] = 0x80;
+            packet[1] = [111, 63, 200, 201, 205][random.random_range(0..5)];
+        }
+        _ => {}
+    }
+    packet
+}

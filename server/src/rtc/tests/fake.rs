@@ -1,0 +1,118 @@
+//! A conversation that keeps its log in memory: `user.message` becomes a durable event that every reader sees.
+
+use super::super::{Conversation, Frames};
+use crate::error::Fault;
+use crate::session::{Frame, Principal};
+use async_trait::async_trait;
+use futures::StreamExt;
+use karta_protocol::{Accepted, ClientEvent, ErrorCode, client};
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+pub const SESSION: &str = "s_test";
+pub const OWNER: &str = "v_owner";
+
+pub struct FakeConversation {
+    log: Arc<Mutex<Vec<Frame>>>,
+    /// Length of the log; `ENDED` closes every subscription.
+    length: watch::Sender<usize>,
+}
+
+const ENDED: usize = usize::MAX;
+
+pub fn who(subject: &str) -> Principal {
+    Principal {
+        account: "acme".into(),
+        key_id: "k_1".into(),
+        agent_id: "a_1".into(),
+        subject: subject.into(),
+    }
+}
+
+impl FakeConversation {
+    pub fn new() -> Arc<Self> {
+        Arc::new(FakeConversation {
+            log: Arc::default(),
+            length: watch::Sender::new(0),
+        })
+    }
+
+    pub fn say(&self, text: &str) -> u64 {
+        let mut log = self.log.lock().unwrap();
+        let seq = log.len() as u64 + 1;
+        let json = serde_json::json!({"type": "user.message", "seq": seq, "text": text});
+        log.push(Frame {
+            seq: Some(seq),
+            json: json.to_string().into(),
+        });
+        self.length.send_replace(log.len());
+        seq
+    }
+
+    pub fn end(&self) {
+        self.length.send_replace(ENDED);
+    }
+
+    pub fn readers(&self) -> usize {
+        self.length.receiver_count()
+    }
+}
+
+#[async_trait]
+impl Conversation for FakeConversation {
+    async fn check(&self, who: &Principal, session_id: &str) -> Result<(), Fault> {
+        if who.subject == OWNER && session_id == SESSION {
+            return Ok(());
+        }
+        Err(Fault::refused(
+            ErrorCode::SessionNotFound,
+            "no such session",
+        ))
+    }
+
+    async fn subscribe(
+        &self,
+        who: &Principal,
+        session_id: &str,
+        after: u64,
+    ) -> Result<Frames, Fault> {
+        self.check(who, session_id).await?;
+        let length = self.length.subscribe();
+        let replay: Vec<Frame> = self.log.lock().unwrap()[after as usize..].to_vec();
+        let position = after as usize + replay.len();
+        let synced = Frame {
+            seq: None,
+            json: serde_json::json!({"type": "session.synced", "seq": position})
+                .to_string()
+                .into(),
+        };
+        let live = futures::stream::unfold(
+            (self.log.clone(), length, position),
+            |(log, mut length, position)| async move {
+                let now = *length.wait_for(|length| *length > position).await.ok()?;
+                if now == ENDED {
+                    return None;
+                }
+                let frame = log.lock().unwrap()[position].clone();
+                Some((frame, (log, length, position + 1)))
+            },
+        );
+        Ok(futures::stream::iter(replay.into_iter().chain([synced]))
+            .chain(live)
+            .boxed())
+    }
+
+    async fn submit(
+        &self,
+        who: &Principal,
+        session_id: &str,
+        event: ClientEvent,
+    ) -> Result<Accepted, Fault> {
+        self.check(who, session_id).await?;
+        if event.kind != client::MESSAGE {
+            return Err(Fault::refused(ErrorCode::RequestInvalid, "unknown event"));
+        }
+        let seq = self.say(&event.text.unwrap_or_default());
+        Ok(Accepted { seq: Some(seq) })
+    }
+}

@@ -1,0 +1,86 @@
+//! Peers that end: by silence, by a panic, with their conversation.
+
+use super::super::{Rtc, RtcConfig};
+use super::client::Client;
+use super::connect::{config, connect, open};
+use super::fake::FakeConversation;
+use std::time::Duration;
+
+#[tokio::test]
+async fn an_offer_that_never_connects_is_reaped() {
+    let rtc = Rtc::start(RtcConfig {
+        connect_timeout: Duration::from_millis(100),
+        ..config()
+    })
+    .await
+    .unwrap();
+    let conversation = FakeConversation::new();
+    for _ in 0..5 {
+        let (_, offer) = Client::new().await;
+        connect(&rtc, &conversation, &offer).await.unwrap();
+    }
+    assert_eq!(rtc.connections(), 5);
+    super::until("all are reaped", || rtc.connections() == 0).await;
+    super::assert_empty(&rtc).await;
+}
+
+#[tokio::test]
+async fn a_silent_peer_is_dropped_and_a_pinging_one_is_kept() {
+    let rtc = Rtc::start(RtcConfig {
+        peer_timeout: Duration::from_secs(2),
+        ..config()
+    })
+    .await
+    .unwrap();
+    let conversation = FakeConversation::new();
+    let (_silent, _) = open(&rtc, &conversation).await;
+    let (mut pinging, _) = open(&rtc, &conversation).await;
+    let mut pings = 0;
+    while rtc.connections() == 2 {
+        pings += 1;
+        pinging.send(r#"{"type":"ping"}"#);
+        pinging.until("pong", |c| c.frames.len() == pings).await;
+        assert!(pings < 1_000_000, "the silent peer was never dropped");
+    }
+    pinging.send(r#"{"type":"ping"}"#);
+    pinging.until("pong", |c| c.frames.len() > pings).await;
+}
+
+#[tokio::test]
+async fn a_panic_in_one_peer_leaves_the_others_alive() {
+    let rtc = Rtc::start(config()).await.unwrap();
+    let conversation = FakeConversation::new();
+    let (mut well, _) = open(&rtc, &conversation).await;
+    let (_doomed, answer) = open(&rtc, &conversation).await;
+    super::inject_panic(&rtc, &answer.connection_id);
+    super::until("its end", || rtc.connections() == 1).await;
+    well.send(r#"{"type":"hello","after":0}"#);
+    well.until("synced", |c| c.has("session.synced")).await;
+    let counts = super::probe(&rtc).await;
+    assert_eq!((counts.peers, counts.panics), (1, 1));
+}
+
+#[tokio::test]
+async fn the_peer_ends_with_its_conversation() {
+    let rtc = Rtc::start(config()).await.unwrap();
+    let conversation = FakeConversation::new();
+    let (mut client, _) = open(&rtc, &conversation).await;
+    client.send(r#"{"type":"hello","after":0}"#);
+    client.until("synced", |c| c.has("session.synced")).await;
+    conversation.end();
+    client.until("close", |c| c.ended).await;
+    super::until("its place is free", || rtc.connections() == 0).await;
+    assert_eq!(conversation.readers(), 0);
+    super::assert_empty(&rtc).await;
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_is_noticed_at_once() {
+    let rtc = Rtc::start(config()).await.unwrap();
+    let conversation = FakeConversation::new();
+    let (mut client, _) = open(&rtc, &conversation).await;
+    client.rtc.close().unwrap();
+    client.drain().await;
+    super::until("its place is free", || rtc.connections() == 0).await;
+    super::assert_empty(&rtc).await;
+}
