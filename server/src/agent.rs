@@ -1,1 +1,104 @@
-//! agent
+//! Agents: who answers. A [`Runtime`] turns a conversation and a question into streamed text; [`Runtimes`] chooses one per agent.
+//! No session, log or transport here: a runtime only writes to a [`Sink`].
+
+use crate::store::{Agent, Store};
+use async_trait::async_trait;
+use karta_protocol::{Source, Usage};
+use std::sync::Arc;
+
+pub mod builtin;
+pub mod openai;
+
+/// Longest answer that is kept. A model that will not stop is cut here.
+pub const ANSWER_MAX_BYTES: usize = 64 * 1024;
+
+/// Answers questions. Dropping the future stops the work at once.
+#[async_trait]
+pub trait Runtime: Send + Sync {
+    async fn answer(&self, turn: Turn, sink: &dyn Sink) -> Result<Answer, AgentFailure>;
+}
+
+/// Where the answer's text goes, piece by piece as it is made.
+pub trait Sink: Send + Sync {
+    fn text(&self, piece: &str);
+}
+
+/// What a runtime gets to see.
+#[derive(Clone, Debug, Default)]
+pub struct Turn {
+    pub agent: Agent,
+    /// Earlier lines, oldest first.
+    pub history: Vec<Line>,
+    /// What the visitor asked since the last answer; one or more messages, oldest first.
+    pub questions: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    Visitor(String),
+    Agent(String),
+}
+
+/// What goes with the text once it is complete.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    pub sources: Vec<Source>,
+    pub offer_person: bool,
+    pub usage: Option<Usage>,
+}
+
+/// Why there is no answer. Its text is for the log; it never holds a key or what a provider wrote.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AgentFailure {
+    #[error("misconfigured: {0}")]
+    Misconfigured(String),
+    #[error("the provider refuses because of load")]
+    Busy { retry_after_seconds: Option<u32> },
+    #[error("the provider cannot be reached: {0}")]
+    Unreachable(String),
+    #[error("the provider failed: {0}")]
+    Broken(String),
+}
+
+/// The runtimes that this server offers.
+#[derive(Clone)]
+pub struct Runtimes {
+    builtin: Arc<dyn Runtime>,
+    openai: Option<Arc<dyn Runtime>>,
+}
+
+impl Runtimes {
+    /// `openai` where a provider is configured.
+    pub fn new(store: Arc<dyn Store>, openai: Option<openai::OpenAiConfig>) -> Self {
+        Self {
+            openai: openai.map(|config| {
+                Arc::new(openai::OpenAi::new(store.clone(), config)) as Arc<dyn Runtime>
+            }),
+            builtin: Arc::new(builtin::Builtin::new(store)),
+        }
+    }
+
+    /// One runtime for every agent: for tests, and for servers that bring their own.
+    pub fn only(runtime: Arc<dyn Runtime>) -> Self {
+        Self {
+            builtin: runtime.clone(),
+            openai: Some(runtime),
+        }
+    }
+
+    /// The agent's choice; `auto` is the model where one is configured.
+    pub fn of(&self, agent: &Agent) -> Result<Arc<dyn Runtime>, AgentFailure> {
+        match (agent.runtime.as_str(), &self.openai) {
+            ("builtin", _) | ("auto" | "", None) => Ok(self.builtin.clone()),
+            ("openai" | "auto" | "", Some(openai)) => Ok(openai.clone()),
+            ("openai", None) => Err(AgentFailure::Misconfigured(format!(
+                "agent {} has runtime `openai`, but neither OPENAI_BASE_URL nor OPENAI_API_KEY is set",
+                agent.id
+            ))),
+            (other, _) => Err(AgentFailure::Misconfigured(format!(
+                "agent {} has the unknown runtime `{other}`; use auto, builtin or openai",
+                agent.id
+            ))),
+        }
+    }
+}

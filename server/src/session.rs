@@ -1,8 +1,34 @@
 //! Sessions: the event log, its fan-out to any number of readers, and the turn that answers.
+//!
+//! A message's way: [`Sessions::submit`] checks it ([`check`]), the session's [`hub`] commits it together with
+//! `session.status_running` and shows it to every reader, [`turn`] lets the agent's runtime answer and commits the end.
+//! No HTTP and no WebRTC here; who may call was decided by `auth`, whose [`Principal`] says whose sessions these are.
 
+use crate::agent::Runtimes;
 use crate::error::Fault;
-use karta_protocol::{Accepted, ClientEvent, EventsPage, SessionInfo};
+use crate::store::{SessionRecord, Store, StoreError, new_id, now_ms};
+use hub::{Hub, Hubs};
+use karta_protocol::{Accepted, ClientEvent, ErrorCode, EventsPage, SessionInfo};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+mod check;
+mod history;
+mod hub;
+mod subscription;
+#[cfg(test)]
+mod tests;
+mod turn;
+
+pub use subscription::Subscription;
+
+/// Turns that run at once in this process; more wait their turn. Bounds memory and connections to the provider.
+const TURNS: usize = 512;
+/// Events in one page of `GET /sessions/{id}`.
+const PAGE: usize = 500;
 
 /// Who calls, as a checked session token says. Made by `auth` only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,54 +50,213 @@ pub struct Frame {
 
 /// All sessions of this process. Cheap to clone.
 #[derive(Clone)]
-pub struct Sessions {}
+pub struct Sessions {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    runtimes: Runtimes,
+    hubs: Hubs,
+    turns: Semaphore,
+    /// Work that must not be cut by a caller who goes away: commits, and turns.
+    tasks: TaskTracker,
+    /// No new work.
+    closing: CancellationToken,
+    /// Running turns stop without a word in the log: the next start runs them again.
+    halted: CancellationToken,
+}
 
 impl Sessions {
+    /// Starts, and runs again every turn that a crash cut.
+    pub async fn start(store: Arc<dyn Store>, runtimes: Runtimes) -> Result<Sessions, Fault> {
+        let unfinished = store.unfinished_sessions().await?;
+        let sessions = Sessions {
+            inner: Arc::new(Inner {
+                store,
+                runtimes,
+                hubs: Hubs::default(),
+                turns: Semaphore::new(TURNS),
+                tasks: TaskTracker::new(),
+                closing: CancellationToken::new(),
+                halted: CancellationToken::new(),
+            }),
+        };
+        if !unfinished.is_empty() {
+            tracing::info!(count = unfinished.len(), "running turns again that were cut");
+        }
+        let inner = sessions.inner.clone();
+        sessions.inner.tasks.spawn(async move {
+            for record in unfinished {
+                // Loading a hub is what runs its turn again; whoever comes first does it.
+                if let Err(fault) = hub::load(&inner, &record.info.id).await {
+                    tracing::error!(session = record.info.id, %fault, "cannot run a cut turn again");
+                }
+            }
+        });
+        Ok(sessions)
+    }
+
+    /// Takes no more events, lets running turns finish for `grace`, then ends every subscription. What is cut here is answered
+    /// after the next start.
+    pub async fn stop(&self, grace: Duration) {
+        let inner = &self.inner;
+        inner.closing.cancel();
+        inner.tasks.close();
+        if tokio::time::timeout(grace, inner.tasks.wait()).await.is_err() {
+            inner.halted.cancel();
+            inner.tasks.wait().await;
+        }
+        inner.hubs.end_subscriptions();
+    }
+
+    /// Goes on with `resume` where it is the caller's, else begins a new session.
     pub async fn create(
         &self,
-        _who: &Principal,
-        _resume: Option<&str>,
+        who: &Principal,
+        resume: Option<&str>,
     ) -> Result<SessionInfo, Fault> {
-        unimplemented!("owned by the core branch")
+        let inner = &self.inner;
+        if let Some(id) = resume
+            && let Some(record) = inner.store.session(id).await?
+            && owns(who, &record)
+        {
+            return Ok(SessionInfo {
+                resumed: true,
+                ..record.info
+            });
+        }
+        let info = SessionInfo {
+            id: new_id("s"),
+            ..SessionInfo::default()
+        };
+        inner
+            .store
+            .create_session(&SessionRecord {
+                info: info.clone(),
+                account: who.account.clone(),
+                key_id: who.key_id.clone(),
+                agent_id: who.agent_id.clone(),
+                subject: who.subject.clone(),
+                created_ms: now_ms(),
+                asked_seq: 0,
+                turn_seq: 0,
+            })
+            .await?;
+        Ok(info)
     }
+
     /// The caller's own, newest first.
-    pub async fn list(&self, _who: &Principal) -> Result<Vec<SessionInfo>, Fault> {
-        unimplemented!("owned by the core branch")
+    pub async fn list(&self, who: &Principal) -> Result<Vec<SessionInfo>, Fault> {
+        let records = self
+            .inner
+            .store
+            .sessions_of(&who.account, &who.subject)
+            .await?;
+        Ok(records
+            .into_iter()
+            .filter(|record| owns(who, record))
+            .map(|record| record.info)
+            .collect())
     }
-    pub async fn page(
-        &self,
-        _who: &Principal,
-        _id: &str,
-        _after: u64,
-    ) -> Result<EventsPage, Fault> {
-        unimplemented!("owned by the core branch")
+
+    pub async fn page(&self, who: &Principal, id: &str, after: u64) -> Result<EventsPage, Fault> {
+        let store = &self.inner.store;
+        let session = store
+            .session(id)
+            .await?
+            .filter(|record| owns(who, record))
+            .ok_or_else(not_found)?
+            .info;
+        let mut events = store.events(id, after, PAGE + 1).await?;
+        let more = events.len() > PAGE;
+        events.truncate(PAGE);
+        Ok(EventsPage {
+            session,
+            events,
+            more,
+        })
     }
+
     /// Checks and carries out a client event (message, interrupt, retry, feedback…). Returns after the commit.
     pub async fn submit(
         &self,
-        _who: &Principal,
-        _id: &str,
-        _event: ClientEvent,
+        who: &Principal,
+        id: &str,
+        event: ClientEvent,
     ) -> Result<Accepted, Fault> {
-        unimplemented!("owned by the core branch")
+        let hub = self.hub(who, id).await?;
+        let order = check::order(event)?;
+        if self.inner.closing.is_cancelled() {
+            return Err(closing());
+        }
+        // In a task of its own: a caller who hangs up between the commit and its announcement must not keep it from others.
+        let inner = self.inner.clone();
+        self.inner
+            .tasks
+            .spawn(async move { turn::carry_out(&inner, &hub, order).await })
+            .await
+            .map_err(|e| Fault::Internal(format!("carrying out an event: {e}")))?
     }
+
     /// Everything after the cursor, then the running part, then `session.synced`, then live.
     pub async fn subscribe(
         &self,
-        _who: &Principal,
-        _id: &str,
-        _after: u64,
+        who: &Principal,
+        id: &str,
+        after: u64,
     ) -> Result<Subscription, Fault> {
-        unimplemented!("owned by the core branch")
+        let hub = self.hub(who, id).await?;
+        if self.inner.closing.is_cancelled() {
+            return Err(closing());
+        }
+        Ok(Subscription::new(self.inner.store.clone(), hub, after))
+    }
+
+    async fn hub(&self, who: &Principal, id: &str) -> Result<Arc<Hub>, Fault> {
+        let hub = hub::load(&self.inner, id).await?.ok_or_else(not_found)?;
+        match hub.record() {
+            Some(record) if owns(who, record) => Ok(hub),
+            Some(_) | None => Err(not_found()),
+        }
     }
 }
 
-/// A reader of one session. Dropping it unsubscribes.
-pub struct Subscription {}
+/// Another's session and none at all look the same.
+fn not_found() -> Fault {
+    Fault::refused(
+        ErrorCode::SessionNotFound,
+        "There is no such session for this token. Create one with POST /sessions.",
+    )
+}
 
-impl Subscription {
-    /// The next frame; None when the session or the server ends, or when this reader fell so far behind that it must resubscribe.
-    pub async fn next(&mut self) -> Option<Frame> {
-        unimplemented!("owned by the core branch")
+fn closing() -> Fault {
+    Fault::Refused {
+        code: ErrorCode::Overloaded,
+        message: "The server is restarting. Send this again in a moment.".into(),
+        retry_after_seconds: Some(1),
+    }
+}
+
+fn owns(who: &Principal, record: &SessionRecord) -> bool {
+    record.account == who.account && record.subject == who.subject && record.agent_id == who.agent_id
+}
+
+/// A write that failed for now is worth trying again; anything else is ours.
+fn write_fault(error: StoreError) -> Fault {
+    match error {
+        StoreError::Unavailable(_) | StoreError::Stopped => {
+            tracing::error!(%error, "cannot write");
+            Fault::Refused {
+                code: ErrorCode::Overloaded,
+                message: "The server cannot store this at the moment. Send it again in a moment.".into(),
+                retry_after_seconds: Some(2),
+            }
+        }
+        StoreError::Database(_)
+        | StoreError::Open(_)
+        | StoreError::Migrate(_)
+        | StoreError::Conflict(_)
+        | StoreError::Corrupt(_) => Fault::from(error),
     }
 }

@@ -5,13 +5,21 @@ use async_trait::async_trait;
 use karta_protocol::{AuthMode, SessionEvent, SessionInfo};
 use serde::{Deserialize, Serialize};
 
+pub mod passage;
+pub mod query;
 pub mod sqlite;
+pub mod stem;
 
 /// The database refused or failed. Carries no user data.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// Disk full, file locked or not writable: nothing was written, and trying again later can succeed.
+    #[error("the database cannot be used at the moment: {0}")]
+    Unavailable(String),
     #[error("database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(sqlx::Error),
+    #[error("the database file cannot be opened: {0}")]
+    Open(#[from] std::io::Error),
     #[error("database migration: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     #[error("{0}")]
@@ -87,8 +95,32 @@ pub struct Passage {
     pub score: f64,
 }
 
+/// What a search found, and what it searched for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// Best first.
+    pub passages: Vec<Passage>,
+    /// The visitor's words that say something, in their order.
+    pub terms: Vec<Term>,
+    /// How many passages there are in all.
+    pub total: u64,
+}
+
+/// One word of a query and the word stems that count as a match for it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Term {
+    /// As the visitor wrote it, in lower case.
+    pub word: String,
+    /// Its own stem, or the nearest known one where the visitor mistyped.
+    pub stem: String,
+    /// Stems of words that mean about the same.
+    pub related: Vec<String>,
+    /// How many passages hold the stem or a related one: rare words say more.
+    pub passages: u64,
+}
+
 /// A session's row.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SessionRecord {
     pub info: SessionInfo,
     pub account: String,
@@ -97,6 +129,10 @@ pub struct SessionRecord {
     /// Whose it is: `v_…` for guests, `u_…` for verified users.
     pub subject: String,
     pub created_ms: u64,
+    /// `seq` of the last thing the visitor said; 0 for none.
+    pub asked_seq: u64,
+    /// `seq` of the last `session.status_running`: that turn answers what was asked before it. 0 for none.
+    pub turn_seq: u64,
 }
 
 /// What [`Store::append`] did.
@@ -138,7 +174,7 @@ pub trait Store: Send + Sync {
         agent_id: &str,
         query: &str,
         limit: usize,
-    ) -> Result<Vec<Passage>, StoreError>;
+    ) -> Result<Found, StoreError>;
 
     /// Remembers a visitor id that the server minted.
     async fn put_visitor(&self, account: &str, visitor_id: &str) -> Result<(), StoreError>;
@@ -178,6 +214,40 @@ pub trait Store: Send + Sync {
         after: u64,
         limit: usize,
     ) -> Result<Vec<SessionEvent>, StoreError>;
+    /// Keeps what the visitor thought of an answer. False: the session has no such part.
+    async fn put_feedback(
+        &self,
+        session_id: &str,
+        part_id: &str,
+        rating: &str,
+    ) -> Result<bool, StoreError>;
+}
+
+/// An unguessable id: the prefix and 128 random bits.
+pub fn new_id(prefix: &str) -> String {
+    format!("{prefix}_{:032x}", rand::random::<u128>())
+}
+
+/// Milliseconds since 1970.
+pub fn now_ms() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        // Primary result codes of SQLite: busy, locked, read-only, I/O error, full, cannot open.
+        let code = error
+            .as_database_error()
+            .and_then(|e| e.code())
+            .and_then(|code| code.parse::<i32>().ok())
+            .map(|code| code & 0xff);
+        match code {
+            Some(5 | 6 | 8 | 10 | 13 | 14) => StoreError::Unavailable(error.to_string()),
+            _ => StoreError::Database(error),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

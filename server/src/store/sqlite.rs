@@ -1,1 +1,311 @@
-//! SQLite, embedded.
+//! SQLite, embedded: one file, one writer ([`writer`]), a few readers. The command line opens the same file beside a running
+//! server; SQLite's own locks and `busy_timeout` keep the two apart.
+
+use super::{
+    Agent, Appended, Found, KnowledgeDocument, SessionRecord, SpentToken, Store, StoreError,
+    WidgetKey,
+};
+use async_trait::async_trait;
+use karta_protocol::{Branding, SessionEvent};
+use sqlx::Connection as _;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use std::path::Path;
+use std::time::Duration;
+use writer::{Write, Writer, Wrote};
+
+mod row;
+mod search;
+mod writer;
+
+/// Readers never wait for the writer (WAL), so a few are enough.
+const READERS: u32 = 4;
+/// How long a statement waits for another process's transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub struct SqliteStore {
+    readers: SqlitePool,
+    writer: Writer,
+}
+
+impl SqliteStore {
+    /// Opens or creates `<data_dir>/karta.db` and brings its layout up to date.
+    pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(data_dir)?;
+        // Two processes that start at once must not both create the tables. The lock goes with the file handle.
+        let lock = std::fs::File::create(data_dir.join("karta.lock"))?;
+        let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
+            .await
+            .map_err(std::io::Error::other)??;
+        let options = SqliteConnectOptions::new()
+            .filename(data_dir.join("karta.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // FULL: a commit is on the disk before anyone hears of it. NORMAL may lose the last ones with the power.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true);
+        let options = sqlx::ConnectOptions::disable_statement_logging(options);
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        sqlx::migrate!("./migrations/sqlite")
+            .run(&mut connection)
+            .await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_with(options.pragma("query_only", "1"))
+            .await?;
+        drop(lock);
+        Ok(Self {
+            readers,
+            writer: Writer::start(connection),
+        })
+    }
+
+    /// How many transactions the writer has committed: tests prove group commit with it.
+    pub fn commits(&self) -> u64 {
+        self.writer.commits()
+    }
+
+    /// Waits until everything handed in is written, then closes the file.
+    pub async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
+    }
+
+    async fn write(&self, write: Write) -> Result<(), StoreError> {
+        self.writer.write(write).await.map(|_| ())
+    }
+
+    /// For writes that say whether they changed something.
+    async fn write_if(&self, write: Write) -> Result<bool, StoreError> {
+        Ok(matches!(
+            self.writer.write(write).await?,
+            Wrote::Changed(true)
+        ))
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn key_by_public(&self, public_key: &str) -> Result<Option<WidgetKey>, StoreError> {
+        sqlx::query("SELECT * FROM widget_keys WHERE public_key = ?")
+            .bind(public_key)
+            .fetch_optional(&self.readers)
+            .await?
+            .map(|r| row::key(&r))
+            .transpose()
+    }
+
+    async fn key_by_id(&self, id: &str) -> Result<Option<WidgetKey>, StoreError> {
+        sqlx::query("SELECT * FROM widget_keys WHERE id = ?")
+            .bind(id)
+            .fetch_optional(&self.readers)
+            .await?
+            .map(|r| row::key(&r))
+            .transpose()
+    }
+
+    async fn keys(&self, account: &str) -> Result<Vec<WidgetKey>, StoreError> {
+        sqlx::query("SELECT * FROM widget_keys WHERE account = ? ORDER BY created_ms, id")
+            .bind(account)
+            .fetch_all(&self.readers)
+            .await?
+            .iter()
+            .map(row::key)
+            .collect()
+    }
+
+    async fn put_key(&self, key: &WidgetKey) -> Result<(), StoreError> {
+        self.write(Write::Key(key.clone())).await
+    }
+
+    async fn agent(&self, id: &str) -> Result<Option<Agent>, StoreError> {
+        sqlx::query("SELECT settings FROM agents WHERE id = ?")
+            .bind(id)
+            .fetch_optional(&self.readers)
+            .await?
+            .map(|r| row::agent(&r))
+            .transpose()
+    }
+
+    async fn agents(&self, account: &str) -> Result<Vec<Agent>, StoreError> {
+        sqlx::query("SELECT settings FROM agents WHERE account = ? ORDER BY created_ms, id")
+            .bind(account)
+            .fetch_all(&self.readers)
+            .await?
+            .iter()
+            .map(row::agent)
+            .collect()
+    }
+
+    async fn put_agent(&self, agent: &Agent) -> Result<(), StoreError> {
+        self.write(Write::Agent(agent.clone())).await
+    }
+
+    async fn branding(&self, account: &str) -> Result<Branding, StoreError> {
+        sqlx::query("SELECT settings FROM branding WHERE account = ?")
+            .bind(account)
+            .fetch_optional(&self.readers)
+            .await?
+            .map_or(Ok(Branding::default()), |r| row::branding(&r))
+    }
+
+    async fn put_branding(&self, account: &str, branding: &Branding) -> Result<(), StoreError> {
+        self.write(Write::Branding(account.into(), branding.clone()))
+            .await
+    }
+
+    async fn documents(&self, account: &str) -> Result<Vec<KnowledgeDocument>, StoreError> {
+        sqlx::query("SELECT * FROM documents WHERE account = ? ORDER BY created_ms, id")
+            .bind(account)
+            .fetch_all(&self.readers)
+            .await?
+            .iter()
+            .map(row::document)
+            .collect()
+    }
+
+    async fn put_document(&self, document: &KnowledgeDocument) -> Result<(), StoreError> {
+        let passages = super::passage::split(&document.text);
+        self.write(Write::Document(document.clone(), passages))
+            .await
+    }
+
+    async fn remove_document(&self, account: &str, id: &str) -> Result<bool, StoreError> {
+        self.write_if(Write::RemoveDocument(account.into(), id.into()))
+            .await
+    }
+
+    async fn search(
+        &self,
+        account: &str,
+        agent_id: &str,
+        query: &str,
+        limit: usize,
+    ) -> Result<Found, StoreError> {
+        search::search(&self.readers, account, agent_id, query, limit).await
+    }
+
+    async fn put_visitor(&self, account: &str, visitor_id: &str) -> Result<(), StoreError> {
+        self.write(Write::Visitor(account.into(), visitor_id.into()))
+            .await
+    }
+
+    async fn visitor_exists(&self, account: &str, visitor_id: &str) -> Result<bool, StoreError> {
+        Ok(
+            sqlx::query("SELECT 1 FROM visitors WHERE account = ? AND id = ?")
+                .bind(account)
+                .bind(visitor_id)
+                .fetch_optional(&self.readers)
+                .await?
+                .is_some(),
+        )
+    }
+
+    async fn spend_token(
+        &self,
+        jti: &str,
+        expires_ms: u64,
+        replacement: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        self.write_if(Write::SpendToken {
+            jti: jti.into(),
+            expires_ms,
+            replacement: replacement.map(Into::into),
+        })
+        .await
+    }
+
+    async fn spent_token(&self, jti: &str) -> Result<Option<SpentToken>, StoreError> {
+        sqlx::query("SELECT spent_ms, replacement FROM spent_tokens WHERE jti = ?")
+            .bind(jti)
+            .fetch_optional(&self.readers)
+            .await?
+            .map(|r| row::spent_token(&r))
+            .transpose()
+    }
+
+    async fn create_session(&self, record: &SessionRecord) -> Result<(), StoreError> {
+        self.write(Write::Session(record.clone())).await
+    }
+
+    async fn session(&self, id: &str) -> Result<Option<SessionRecord>, StoreError> {
+        sqlx::query("SELECT * FROM sessions WHERE id = ?")
+            .bind(id)
+            .fetch_optional(&self.readers)
+            .await?
+            .map(|r| row::session(&r))
+            .transpose()
+    }
+
+    async fn sessions_of(
+        &self,
+        account: &str,
+        subject: &str,
+    ) -> Result<Vec<SessionRecord>, StoreError> {
+        sqlx::query("SELECT * FROM sessions WHERE account = ? AND subject = ? ORDER BY created_ms DESC, rowid DESC")
+            .bind(account)
+            .bind(subject)
+            .fetch_all(&self.readers)
+            .await?
+            .iter()
+            .map(row::session)
+            .collect()
+    }
+
+    async fn unfinished_sessions(&self) -> Result<Vec<SessionRecord>, StoreError> {
+        sqlx::query("SELECT * FROM sessions WHERE running = 1 OR asked_seq > turn_seq")
+            .fetch_all(&self.readers)
+            .await?
+            .iter()
+            .map(row::session)
+            .collect()
+    }
+
+    async fn append(
+        &self,
+        session_id: &str,
+        events: Vec<SessionEvent>,
+    ) -> Result<Appended, StoreError> {
+        let write = Write::Append(session_id.into(), events);
+        match self.writer.write(write).await? {
+            Wrote::Appended(appended) => Ok(appended),
+            Wrote::Done | Wrote::Changed(_) => Err(StoreError::Corrupt("append".into())),
+        }
+    }
+
+    async fn events(
+        &self,
+        session_id: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<SessionEvent>, StoreError> {
+        sqlx::query(
+            "SELECT seq, at_ms, body FROM events WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ?",
+        )
+        .bind(session_id)
+        .bind(row::integer(after))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.readers)
+        .await?
+        .iter()
+        .map(row::event)
+        .collect()
+    }
+
+    async fn put_feedback(
+        &self,
+        session_id: &str,
+        part_id: &str,
+        rating: &str,
+    ) -> Result<bool, StoreError> {
+        self.write_if(Write::Feedback {
+            session_id: session_id.into(),
+            part_id: part_id.into(),
+            rating: rating.into(),
+        })
+        .await
+    }
+}

@@ -1,0 +1,105 @@
+//! The log read as a conversation: what was said, and what still waits for an answer. Pure.
+
+use crate::agent::Line;
+use karta_protocol::{EventType, SessionEvent, StopReason};
+
+/// How far back a turn reads. Models forget, and a log can be long.
+pub const WINDOW: u64 = 600;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conversation {
+    /// Answered questions and their answers. A question asked while another was being answered stands before its own answer.
+    pub lines: Vec<Line>,
+    /// What the turn that began last has to answer: also what an earlier, failed turn left over.
+    pub questions: Vec<String>,
+    /// Asked after the last turn began.
+    pub waiting: Vec<String>,
+}
+
+pub fn read(events: &[SessionEvent]) -> Conversation {
+    let mut conversation = Conversation::default();
+    let mut answer = None;
+    for event in events {
+        let text = event.text.clone().unwrap_or_default();
+        match event.kind {
+            EventType::UserMessage | EventType::UserTranscript => conversation.waiting.push(text),
+            EventType::StatusRunning => conversation.questions.append(&mut conversation.waiting),
+            EventType::AgentMessage => answer = Some(text),
+            EventType::StatusIdle => {
+                let answer = answer.take();
+                if event.stop_reason != Some(StopReason::Error) {
+                    let questions = conversation.questions.drain(..).map(Line::Visitor);
+                    conversation.lines.extend(questions);
+                    conversation.lines.extend(answer.map(Line::Agent));
+                }
+            }
+            EventType::AgentThinking
+            | EventType::AgentToolUse
+            | EventType::AgentToolResult
+            | EventType::SessionError
+            | EventType::LimitReached
+            | EventType::Synced
+            | EventType::Pong
+            | EventType::Error
+            | EventType::Unknown => {}
+        }
+    }
+    conversation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(script: &str) -> Vec<SessionEvent> {
+        let event = |kind, text: &str| SessionEvent { kind, text: Some(text.into()), ..SessionEvent::default() };
+        let idle = |reason| SessionEvent { kind: EventType::StatusIdle, stop_reason: Some(reason), ..SessionEvent::default() };
+        script
+            .split(' ')
+            .map(|word| match word.split_at(1) {
+                ("u", n) => event(EventType::UserMessage, n),
+                ("a", n) => event(EventType::AgentMessage, n),
+                ("r", _) => event(EventType::StatusRunning, ""),
+                ("i", _) => idle(StopReason::Complete),
+                ("x", _) => idle(StopReason::Interrupted),
+                _ => idle(StopReason::Error),
+            })
+            .collect()
+    }
+
+    fn check(script: &str, lines: &str, questions: &str, waiting: &str) {
+        let got = read(&log(script));
+        let said: Vec<String> = got
+            .lines
+            .iter()
+            .map(|line| match line {
+                Line::Visitor(text) => format!("u{text}"),
+                Line::Agent(text) => format!("a{text}"),
+            })
+            .collect();
+        assert_eq!(said.join(" "), lines, "lines of {script}");
+        assert_eq!(got.questions.join(" "), questions, "questions of {script}");
+        assert_eq!(got.waiting.join(" "), waiting, "waiting of {script}");
+    }
+
+    #[test]
+    fn questions_belong_to_the_turn_that_began_after_them() {
+        check("u1 r", "", "1", "");
+        check("u1 r a1 i", "u1 a1", "", "");
+        check("u1 r u2 a1 i r", "u1 a1", "2", "");
+        check("u1 r u2 u3 a1 i r a23 i", "u1 a1 u2 u3 a23", "", "");
+        check("u1 r u2", "", "1", "2");
+    }
+
+    #[test]
+    fn a_failed_turn_leaves_its_questions_to_the_next() {
+        check("u1 r e", "", "1", "");
+        check("u1 r e u2 r", "", "1 2", "");
+    }
+
+    #[test]
+    fn an_interrupted_turn_is_over() {
+        check("u1 r a1 x u2 r", "u1 a1", "2", "");
+        check("u1 r x u2 r", "u1", "2", "");
+    }
+}

@@ -1,0 +1,95 @@
+//! Rows of the database as records.
+
+use crate::store::{Agent, KnowledgeDocument, SessionRecord, SpentToken, StoreError, WidgetKey};
+use karta_protocol::{Branding, SessionEvent, SessionInfo, SessionStatus};
+use serde::de::DeserializeOwned;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+pub fn key(row: &SqliteRow) -> Result<WidgetKey, StoreError> {
+    Ok(WidgetKey {
+        id: row.try_get("id")?,
+        account: row.try_get("account")?,
+        name: row.try_get("name")?,
+        public_key: row.try_get("public_key")?,
+        secret_hash: row.try_get("secret_hash")?,
+        origins: json(row, "origins")?,
+        agent_id: row.try_get("agent_id")?,
+        enabled: row.try_get("enabled")?,
+        created_ms: unsigned(row, "created_ms")?,
+    })
+}
+
+pub fn agent(row: &SqliteRow) -> Result<Agent, StoreError> {
+    json(row, "settings")
+}
+
+pub fn branding(row: &SqliteRow) -> Result<Branding, StoreError> {
+    json(row, "settings")
+}
+
+pub fn document(row: &SqliteRow) -> Result<KnowledgeDocument, StoreError> {
+    Ok(KnowledgeDocument {
+        id: row.try_get("id")?,
+        account: row.try_get("account")?,
+        agent_id: row.try_get("agent_id")?,
+        title: row.try_get("title")?,
+        url: row.try_get("url")?,
+        text: row.try_get("body")?,
+        created_ms: unsigned(row, "created_ms")?,
+    })
+}
+
+pub fn spent_token(row: &SqliteRow) -> Result<SpentToken, StoreError> {
+    Ok(SpentToken {
+        spent_ms: unsigned(row, "spent_ms")?,
+        replacement: row.try_get("replacement")?,
+    })
+}
+
+pub fn session(row: &SqliteRow) -> Result<SessionRecord, StoreError> {
+    let running: bool = row.try_get("running")?;
+    Ok(SessionRecord {
+        info: SessionInfo {
+            id: row.try_get("id")?,
+            status: if running {
+                SessionStatus::Running
+            } else {
+                SessionStatus::Idle
+            },
+            last_seq: unsigned(row, "last_seq")?,
+            resumed: false,
+        },
+        account: row.try_get("account")?,
+        key_id: row.try_get("key_id")?,
+        agent_id: row.try_get("agent_id")?,
+        subject: row.try_get("subject")?,
+        created_ms: unsigned(row, "created_ms")?,
+        asked_seq: unsigned(row, "asked_seq")?,
+        turn_seq: unsigned(row, "turn_seq")?,
+    })
+}
+
+pub fn event(row: &SqliteRow) -> Result<SessionEvent, StoreError> {
+    let mut event: SessionEvent = json(row, "body")?;
+    event.seq = Some(unsigned(row, "seq")?);
+    event.at_ms = Some(unsigned(row, "at_ms")?);
+    Ok(event)
+}
+
+/// SQLite integers are signed. Beyond their range nothing of ours exists, so the largest one asks the same question.
+pub fn integer(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+pub fn unsigned(row: &SqliteRow, column: &str) -> Result<u64, StoreError> {
+    let value: i64 = row.try_get(column)?;
+    u64::try_from(value).map_err(|_| StoreError::Corrupt(format!("negative {column}")))
+}
+
+fn json<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<T, StoreError> {
+    let text: String = row.try_get(column)?;
+    // serde's message can quote the text; only the place may reach a log.
+    serde_json::from_str(&text)
+        .map_err(|e| StoreError::Corrupt(format!("{column}, byte {}", e.column())))
+}
