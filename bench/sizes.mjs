@@ -1,0 +1,36 @@
+// Bytes of dist/widget against the budgets.   node bench/sizes.mjs [--check]
+// As a module: `sizes()` → {files, launcher, all, broken}.
+import fs from "node:fs";
+import path from "node:path";
+
+const ROOT = path.resolve(import.meta.dirname, "..");
+const KINDS = ["raw", "gzip", "brotli"];
+
+export function sizes() {
+  const manifest = JSON.parse(fs.readFileSync(path.join(ROOT, "dist/widget/manifest.json"), "utf8"));
+  const budgets = JSON.parse(fs.readFileSync(path.join(import.meta.dirname, "budgets.json"), "utf8"));
+  if (manifest.profile !== "release") throw new Error("dist/widget is a dev build; run ./build.sh widget");
+  const files = Object.entries(manifest.files).map(([name, size]) => ({ name, ...size, first: !name.includes("panel-") }));
+  const sum = (list) => Object.fromEntries(KINDS.map((kind) => [kind, list.reduce((total, file) => total + file[kind], 0)]));
+  const totals = { launcher: sum(files.filter((file) => file.first)), all: sum(files) };
+  const broken = Object.keys(totals).filter((name) => totals[name].brotli > budgets[name]);
+  return { files, ...totals, budgets, broken };
+}
+
+export function table({ files, launcher, all, budgets }) {
+  const row = (name, size, budget = "") => [name.padEnd(34), ...KINDS.map((kind) => String(size[kind]).padStart(8)), String(budget).padStart(8)].join(" ");
+  return [
+    ["bytes".padEnd(34), ...KINDS.map((kind) => kind.padStart(8)), "budget".padStart(8)].join(" "),
+    ...files.map((file) => row(`  ${file.name}`, file)),
+    row("until the launcher is interactive", launcher, budgets.launcher),
+    row("all", all, budgets.all),
+  ].join("\n");
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const result = sizes();
+  console.log(table(result));
+  for (const name of result.broken) console.log(`FAIL ${name}: ${result[name].brotli} bytes of brotli, budget ${result.budgets[name]}`);
+  console.log(`${2 - result.broken.length} passed, ${result.broken.length} failed`);
+  if (process.argv.includes("--check") && result.broken.length) process.exit(1);
+}

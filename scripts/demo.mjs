@@ -1,0 +1,155 @@
+// Serves the demo shop and karta-server side by side until a signal comes. With --watch: rebuilds and reloads on change.
+//   node scripts/demo.mjs --server BINARY [--port 8080] [--api-port 8787] [--watch]
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { seed, startServer } from "./server.mjs";
+import { serveFiles } from "./static.mjs";
+
+const ROOT = path.resolve(import.meta.dirname, "..");
+const SHOP = path.join(ROOT, "www/demo");
+const DATA = path.join(ROOT, ".karta/demo");
+
+let options;
+try {
+  options = parseArgs({ options: {
+    server: { type: "string" }, watch: { type: "boolean", default: false },
+    port: { type: "string", default: "8080" }, "api-port": { type: "string", default: "8787" },
+  } }).values;
+  for (const name of ["port", "api-port"]) {
+    if (!/^\d{1,5}$/.test(options[name]) || Number(options[name]) > 65535) throw new Error(`--${name} wants a port number, not "${options[name]}"`);
+  }
+} catch (error) {
+  fail(error.message);
+}
+
+let api; // the running karta-server
+let shop;
+let stopping = false;
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => stop(0));
+
+try {
+  api = await startApi();
+  const key = await demoKey(Number(options.port));
+  shop = await serveFiles(SHOP, {
+    port: Number(options.port), values: () => ({ host: api.http, key }),
+    inject: options.watch ? '<script>new EventSource("/.reload").onmessage = () => location.reload()</script>' : "",
+    handle: options.watch ? reloadStream : undefined,
+  });
+  // "ready" is a promise: ask both before giving it.
+  for (const url of [`${shop.origin}/`, `${api.http}/widget/v1/karta.js`]) {
+    const answer = await fetch(url);
+    if (!answer.ok) throw new Error(`${url} answers ${answer.status}`);
+  }
+  if (options.watch) watch();
+  console.log(`demo shop     ${shop.origin}`);
+  console.log(`karta-server  ${api.http}`);
+  console.log("ready");
+} catch (error) {
+  if (!stopping) {
+    if (error.code === "EADDRINUSE") error.message = `port ${options.port} is taken; choose another with --port`;
+    console.error(`demo: ${error.message}`);
+    await stop(1);
+  }
+}
+
+function fail(message) {
+  console.error(`demo: ${message}`);
+  process.exit(2);
+}
+
+async function startApi() {
+  fs.mkdirSync(DATA, { recursive: true });
+  const started = await startServer(options.server, {
+    dataDir: DATA, listen: `127.0.0.1:${options["api-port"]}`, onLog: (text) => process.stderr.write(text),
+  });
+  started.exited.then(({ code, signal }) => {
+    if (stopping || api !== started) return;
+    console.error(`demo: karta-server ended by itself (${signal ?? code})`);
+    stop(1);
+  });
+  return started;
+}
+
+/** The demo's agent and a key for this port, made by the same command line that an owner uses; kept for the next start. */
+async function demoKey(port) {
+  const file = path.join(DATA, "demo.json");
+  const known = fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, "utf8")) : { keys: {} };
+  if (!known.keys[port]) {
+    console.error(`Seeding the demo: an agent, its knowledge, a key for http://127.0.0.1:${port}`);
+    const documents = fs.readdirSync(path.join(SHOP, "knowledge")).sort().map((name) => path.join(SHOP, "knowledge", name));
+    const made = await seed(options.server, DATA, {
+      name: "Juniper", agentId: known.agent, knowledge: documents,
+      agentArgs: [
+        "--greeting", "Hi! I’m Juniper. Ask me about our coffees, brewing, delivery or your subscription.",
+        "--instruction", "You are Juniper, the friendly assistant of Juniper Lane Coffee Roasters. Answer briefly, from the shop's documents.",
+      ],
+      origins: [`http://127.0.0.1:${port}`, `http://localhost:${port}`],
+    });
+    known.agent = made.agent;
+    known.keys[port] = made.key;
+    fs.writeFileSync(file, JSON.stringify(known, null, 2));
+  }
+  return known.keys[port];
+}
+
+async function stop(code) {
+  if (stopping) return;
+  stopping = true;
+  await Promise.all([shop?.close(), api?.stop()]);
+  process.exit(code);
+}
+
+// ---- --watch ----------------------------------------------------------------------------------------------------------
+
+const readers = new Set();
+
+function reloadStream(request, response) {
+  if (request.url !== "/.reload") return false;
+  response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+  response.write(": hello\n\n");
+  readers.add(response);
+  request.on("close", () => readers.delete(response));
+  return true;
+}
+
+function watch() {
+  const changed = new Set();
+  let busy = false;
+  let timer;
+  const work = async () => {
+    if (busy || !changed.size) return;
+    busy = true;
+    const dirs = new Set(changed);
+    changed.clear();
+    const has = (...names) => names.some((name) => dirs.has(name));
+    const good = (!has("src", "protocol", "www/karta.js") || await build("widget")) && (!has("server", "protocol") || await build("server"));
+    if (good && has("server", "protocol")) {
+      const old = api;
+      api = undefined;
+      await old.stop();
+      api = await startApi();
+    }
+    if (good) for (const reader of readers) reader.write("data: reload\n\n");
+    busy = false;
+    work();
+  };
+  for (const dir of ["src", "protocol/src", "server/src", "www"]) {
+    fs.watch(path.join(ROOT, dir), { recursive: true }, (_, name) => {
+      if (!name || /~$|\.sw.$|^\.|\/\./.test(name)) return;
+      changed.add(dir === "www" && name === "karta.js" ? "www/karta.js" : dir.split("/")[0]);
+      // Editors write a file in several steps; one build for all of them.
+      clearTimeout(timer);
+      timer = setTimeout(() => work().catch((error) => console.error(`demo: ${error.message}`)), 150);
+    });
+  }
+}
+
+function build(what) {
+  return new Promise((done) => {
+    const child = spawn(path.join(ROOT, "build.sh"), [what, "--dev"], { stdio: ["ignore", "ignore", "inherit"] });
+    child.once("exit", (code) => done(code === 0));
+  });
+}
