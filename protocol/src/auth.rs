@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GuestRequest {
     /// Public key, `pk_live_<account>_<random>`.
+    #[serde(default)]
     pub client_key: String,
     /// Agent the page asks for; a key pinned to an agent wins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,6 +37,7 @@ pub struct ExchangeRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RefreshRequest {
     /// The current session JWT, also shortly after its expiry.
+    #[serde(default)]
     pub refresh_token: String,
 }
 

@@ -1,6 +1,6 @@
 //! Errors: [`Fault`] inside, one [`ApiError`] at the border. A 5xx hides its detail and logs it with the request id.
 //!
-//! `ApiError` becomes a response without a body; [`crate::edge`] writes the body, because only it knows the request id, and
+//! `ApiError` becomes a response without a body; [`crate::border`] writes the body, because only it knows the request id, and
 //! because it gives the same shape to what the frameworks refuse by themselves.
 
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};

@@ -5,9 +5,11 @@
 pub mod agent;
 pub mod app;
 pub mod auth;
+pub mod border;
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod listen;
 pub mod router;
 pub mod routes;
 pub mod rtc;

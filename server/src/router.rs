@@ -1,1 +1,80 @@
-//! router
+//! Every path of the HTTP surface, on one screen.
+
+use crate::app::App;
+use crate::border;
+use crate::error::ApiError;
+use crate::routes::{auth, config, health, openapi, sessions, stream, widget};
+use axum::Router;
+use axum::http::{HeaderName, Method, header};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use karta_protocol::{API_BASE, ErrorCode};
+use std::time::Duration;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+#[rustfmt::skip]
+pub fn build(app: App) -> Router {
+    let public = Router::new()
+        .route("/config",                      get(config::show))
+        .route("/auth/guest",                  post(auth::guest))
+        .route("/auth/refresh",                post(auth::refresh))
+        .route("/sessions",                    get(sessions::list).post(sessions::create))
+        .route("/sessions/{id}",               get(sessions::show))
+        .route("/sessions/{id}/events",        post(sessions::submit))
+        .route("/sessions/{id}/events/stream", get(stream::open))
+        .fallback(unknown_path)
+        .layer(from_fn_with_state(app.clone(), border::guard))
+        .layer(from_fn(border::catch_panic))
+        .layer(cors());
+
+    Router::new()
+        .nest(API_BASE, public)
+        .route("/widget/v1/karta.js",          get(widget::loader))
+        .route("/v1.js",                       get(widget::loader))
+        .route("/embed.js",                    get(widget::loader))
+        .route("/widget/v1/assets/{file}",     get(widget::asset))
+        .route("/openapi.json",                get(openapi::show))
+        .route("/healthz",                     get(health::alive))
+        .route("/readyz",                      get(health::ready))
+        .fallback(unknown_path)
+        .layer(from_fn(border::finish))
+        .with_state(app)
+}
+
+async fn unknown_path() -> ApiError {
+    ApiError::new(
+        ErrorCode::NotFound,
+        "There is nothing at this path. /openapi.json lists what there is.",
+    )
+}
+
+/// Permissive by design: there are no cookies, so the page's origin carries no authority that CORS could protect. Which pages may
+/// use a key is decided by the origin rule (`auth/origin.rs`), on every call.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::mirror_request())
+        .allow_methods([
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PATCH,
+            Method::DELETE,
+        ])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::ACCEPT,
+            header::CACHE_CONTROL,
+            header::IF_MATCH,
+            HeaderName::from_static("last-event-id"),
+        ])
+        .expose_headers([
+            header::LOCATION,
+            header::ETAG,
+            header::LINK,
+            header::RETRY_AFTER,
+            HeaderName::from_static("x-request-id"),
+        ])
+        // Browsers cap it themselves (Chromium 2 h, Firefox 24 h).
+        .max_age(Duration::from_secs(24 * 60 * 60))
+}

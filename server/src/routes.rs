@@ -1,1 +1,10 @@
-//! routes
+//! One file per resource. A route reads the request, asks `auth` whether it may, hands the work to `session` or `store`, and
+//! writes the answer; it decides nothing else. Paths are in `router.rs`, what every request passes in `border.rs`.
+
+pub mod auth;
+pub mod config;
+pub mod health;
+pub mod openapi;
+pub mod sessions;
+pub mod stream;
+pub mod widget;

@@ -67,6 +67,29 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
+/// The address of a call that has no token yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Counting(IpAddr);
+
+impl Counting {
+    pub fn limit(&self, app: &App, action: Action, key_id: &str) -> Result<(), ApiError> {
+        let who = Counted {
+            address: Some(self.0),
+            key_id: Some(key_id),
+            visitor: None,
+        };
+        app.limits.check(action, who)
+    }
+}
+
+impl FromRequestParts<App> for Counting {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
+        Ok(Counting(address(app, parts)))
+    }
+}
+
 /// The key behind a token, checked again on every call: enabled, and the page in its list.
 pub async fn check_key_of(
     app: &App,

@@ -1,0 +1,284 @@
+//! What every request passes: id, log line, panic net, one shape for errors, the secret-key check and the bounds of a body.
+//! No product decisions.
+
+use crate::app::App;
+use crate::auth::caller::{address, secret_key_in_browser};
+use crate::auth::limit::{Action, Counted};
+use crate::auth::secret::{contains_secret_key, looks_like_secret_key};
+use crate::error::ApiError;
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use http_body_util::BodyExt;
+use karta_protocol::{ErrorBody, ErrorCode, ErrorDetail};
+use serde::de::DeserializeOwned;
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+/// Largest body of any call: four times the longest message, and ten times the SDP offer of a browser.
+pub const BODY_MAX_BYTES: usize = 64 * 1024;
+/// How much of a body that is too large is read on, so that the caller gets to see the answer.
+const DRAIN_MAX_BYTES: usize = 1024 * 1024;
+/// For the whole body: 64 kB at modem speed.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// For a handler until its first byte; none takes a hundredth of it unless the database hangs.
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Outermost: gives the request its id, catches what panics, writes the log line and the body of every error.
+pub async fn finish(request: Request, next: Next) -> Response {
+    let request_id = format!("r_{}", uuid::Uuid::new_v4().simple());
+    let started = Instant::now();
+    let method = request.method().clone();
+    // The pattern, not the path: paths hold ids, and queries may hold keys.
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let path = path.as_ref().map_or("-", MatchedPath::as_str);
+
+    let response = catch_panic(request, next).await;
+    let mut response = write_error(response, &request_id, path);
+    let status = response.status().as_u16();
+    let millis = started.elapsed().as_millis() as u64;
+    tracing::info!(%method, path, status, millis, request_id, "request");
+    // Letters, digits and an underscore.
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
+}
+
+/// A bug in one request costs that request only. Also inside CORS, so that the page can read the answer.
+pub async fn catch_panic(request: Request, next: Next) -> Response {
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => {
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("something that is not text");
+            ApiError::internal(format!("panic: {text}")).into_response()
+        }
+    }
+}
+
+/// Before every public call: the address's limit, no secret key anywhere, and a whole body of bounded size in bounded time.
+pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let who = Counted {
+        address: Some(address(&app, &parts)),
+        ..Counted::default()
+    };
+    if let Err(error) = app.limits.check(Action::Request, who) {
+        return error.into_response();
+    }
+    let body = match read_body(&parts.headers, body).await {
+        Ok(body) => body,
+        Err(error) => return error.into_response(),
+    };
+    if holds_secret_key(&parts.uri, &parts.headers, &body) {
+        tracing::warn!("a secret key was sent from a browser; the owner should replace it");
+        return secret_key_in_browser().into_response();
+    }
+    let request = Request::from_parts(parts, Body::from(body));
+    let mut response = match tokio::time::timeout(HANDLER_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError {
+            detail: Some("a handler took too long".to_owned()),
+            ..ApiError::new(ErrorCode::Overloaded, "The server is too busy. Try again.")
+        }
+        .retry_after(5)
+        .into_response(),
+    };
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}
+
+/// A JSON object as body. An empty body counts as `{}`, so that calls whose fields are all optional can do without.
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let content_type = request.headers().get(header::CONTENT_TYPE).cloned();
+        let body = Bytes::from_request(request, state).await?;
+        if body.is_empty() {
+            return parse(b"{}").map(Json);
+        }
+        let is_json = content_type.as_ref().is_some_and(|value| {
+            let value = value.as_bytes();
+            let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
+            value[..end]
+                .trim_ascii()
+                .eq_ignore_ascii_case(b"application/json")
+        });
+        if !is_json {
+            return Err(ApiError::new(
+                ErrorCode::RequestInvalid,
+                "Send the body with `Content-Type: application/json`.",
+            )
+            .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        parse(&body).map(Json)
+    }
+}
+
+/// serde_json refuses what is nested deeper than 128, so no input can exhaust the stack.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    // serde would also read a struct from an array.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(ApiError::new(
+            ErrorCode::RequestInvalid,
+            "The body must be a JSON object.",
+        ));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        let text: String = error.to_string().chars().take(200).collect();
+        ApiError::new(
+            ErrorCode::RequestInvalid,
+            format!(
+                "The body is not the JSON that this call takes: {text}. /openapi.json describes it."
+            ),
+        )
+    })
+}
+
+async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+    match tokio::time::timeout(BODY_TIMEOUT, collect(headers, body)).await {
+        Ok(read) => read,
+        Err(_) => Err(ApiError::new(
+            ErrorCode::RequestInvalid,
+            "The body did not arrive in time. Send it again.",
+        )
+        .with_status(StatusCode::REQUEST_TIMEOUT)),
+    }
+}
+
+async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Bytes, ApiError> {
+    let too_large = || {
+        ApiError::new(
+            ErrorCode::PayloadTooLarge,
+            format!(
+                "The body is larger than {} kB. Send less.",
+                BODY_MAX_BYTES / 1024
+            ),
+        )
+    };
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > DRAIN_MAX_BYTES as u64) {
+        return Err(too_large());
+    }
+    let (mut kept, mut seen) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| {
+            ApiError::new(
+                ErrorCode::RequestInvalid,
+                "The body broke off or is not valid HTTP.",
+            )
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        seen += data.len();
+        if seen > DRAIN_MAX_BYTES {
+            return Err(too_large());
+        }
+        if seen <= BODY_MAX_BYTES {
+            kept.extend_from_slice(&data);
+        }
+    }
+    if seen > BODY_MAX_BYTES {
+        return Err(too_large());
+    }
+    Ok(kept.into())
+}
+
+fn holds_secret_key(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> bool {
+    let query = uri.query().unwrap_or("");
+    let in_query = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .any(|(_, value)| looks_like_secret_key(value));
+    let in_authorization = headers.get_all(header::AUTHORIZATION).iter().any(|value| {
+        let value = value.as_bytes().trim_ascii();
+        value
+            .split(|b| *b == b' ')
+            .any(|word| word.starts_with(b"sk_"))
+    });
+    in_query
+        || in_authorization
+        || contains_secret_key(uri.path().as_bytes())
+        || headers
+            .values()
+            .any(|value| contains_secret_key(value.as_bytes()))
+        || contains_secret_key(body)
+}
+
+/// Gives every answer that is not a success the one documented body.
+fn write_error(mut response: Response, request_id: &str, path: &str) -> Response {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let error = response
+        .extensions_mut()
+        .remove::<ApiError>()
+        .unwrap_or_else(|| foreign(status));
+    if let Some(detail) = &error.detail {
+        tracing::error!(request_id, path, detail, "request failed");
+    }
+    let body = ErrorBody {
+        error: ErrorDetail {
+            code: error.code.as_str().to_owned(),
+            message: error.message,
+            request_id: request_id.to_owned(),
+            retry_after_seconds: error.retry_after_seconds,
+        },
+    };
+    // Plain strings: cannot fail.
+    let body = serde_json::to_vec(&body).unwrap_or_default();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    *response.body_mut() = Body::from(body);
+    response
+}
+
+/// What the framework refused by itself.
+fn foreign(status: StatusCode) -> ApiError {
+    match status {
+        StatusCode::NOT_FOUND => ApiError::new(
+            ErrorCode::NotFound,
+            "There is nothing at this path. /openapi.json lists what there is.",
+        ),
+        StatusCode::METHOD_NOT_ALLOWED => ApiError::new(
+            ErrorCode::MethodNotAllowed,
+            "This path does not take this method; see the Allow header.",
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
+            ErrorCode::PayloadTooLarge,
+            "The body is too large. Send less.",
+        ),
+        status if status.is_client_error() => ApiError::new(
+            ErrorCode::RequestInvalid,
+            "The request is not what this call takes. /openapi.json describes it.",
+        )
+        .with_status(status),
+        status => ApiError::internal(format!("a response with status {status} and no error")),
+    }
+}

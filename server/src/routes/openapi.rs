@@ -1,0 +1,53 @@
+//! `GET /openapi.json`. A test holds it equal to `router.rs`.
+
+use axum::Json;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Karta",
+        description = "The public calls of the Karta widget. docs/PROTOCOL.md tells the story, docs/ERRORS.md every code.",
+    ),
+    paths(
+        super::config::show,
+        super::auth::guest,
+        super::auth::refresh,
+        super::sessions::list,
+        super::sessions::create,
+        super::sessions::show,
+        super::sessions::submit,
+        super::stream::open,
+        super::widget::loader,
+        super::widget::loader_v1,
+        super::widget::loader_embed,
+        super::widget::asset,
+        super::health::alive,
+        super::health::ready,
+        self::show,
+    ),
+    modifiers(&SessionToken),
+)]
+pub struct Document;
+
+struct SessionToken;
+
+impl utoipa::Modify for SessionToken {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let token = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .description(Some("The session token of /auth/guest."));
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("session", SecurityScheme::Http(token.build()));
+    }
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "OpenAPI 3.1")))]
+pub async fn show() -> Json<utoipa::openapi::OpenApi> {
+    Json(Document::openapi())
+}

@@ -1,0 +1,148 @@
+//! Sessions: begin or go on, list, read the log, send an event.
+
+use crate::app::App;
+use crate::auth::caller::Caller;
+use crate::auth::limit::Action;
+use crate::border::Json;
+use crate::error::ApiError;
+use crate::routes::config::Params;
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use karta_protocol::{
+    API_BASE, Accepted, ClientEvent, CreateSession, ErrorBody, ErrorCode, EventsPage, SessionInfo,
+    SessionList,
+};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Highest cursor that JavaScript can hold exactly.
+const CURSOR_MAX: u64 = (1 << 53) - 1;
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct After {
+    /// Events with a higher `seq` only.
+    #[serde(default)]
+    pub after: u64,
+}
+
+impl After {
+    pub fn cursor(&self) -> Result<u64, ApiError> {
+        if self.after > CURSOR_MAX {
+            return Err(ApiError::new(
+                ErrorCode::RequestInvalid,
+                "`after` is the seq of an event; there is none so high.",
+            ));
+        }
+        Ok(self.after)
+    }
+}
+
+/// Path parameter, with our error.
+#[derive(FromRequestParts)]
+#[from_request(via(Path), rejection(ApiError))]
+pub struct Id<T = String>(pub T);
+
+/// A session made (201) or, with `resume`, gone on with (200).
+#[utoipa::path(
+    post, path = "/api/v1/widget/sessions", request_body = CreateSession, tag = "sessions", security(("session" = [])),
+    responses(
+        (status = 200, body = SessionInfo, description = "the session named by `resume`"),
+        (status = 201, body = SessionInfo, description = "a new session"),
+        (status = 400, body = ErrorBody, description = "request_invalid"),
+        (status = 401, body = ErrorBody, description = "token_missing, token_invalid, token_expired, token_used, client_key_unknown"),
+        (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed, widget_disabled_for_agent"),
+        (status = 429, body = ErrorBody, description = "rate_limited"),
+    )
+)]
+pub async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    Json(body): Json<CreateSession>,
+) -> Result<Response, ApiError> {
+    caller.limit(&app, Action::Session)?;
+    caller.require_agent(&app).await?;
+    let info = app
+        .sessions
+        .create(&caller.who, body.resume.as_deref())
+        .await?;
+    let status = if info.resumed {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    let location = HeaderValue::try_from(format!("{API_BASE}/sessions/{}", info.id));
+    let mut response = (status, axum::Json(info)).into_response();
+    if let Ok(location) = location {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// The caller's own sessions, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/widget/sessions", tag = "sessions", security(("session" = [])),
+    responses(
+        (status = 200, body = SessionList),
+        (status = 401, body = ErrorBody, description = "token_missing, token_invalid, token_expired, token_used, client_key_unknown"),
+        (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed"),
+        (status = 429, body = ErrorBody, description = "rate_limited"),
+    )
+)]
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<axum::Json<SessionList>, ApiError> {
+    let sessions = app.sessions.list(&caller.who).await?;
+    Ok(axum::Json(SessionList { sessions }))
+}
+
+/// The durable events of a session after the cursor, in order.
+#[utoipa::path(
+    get, path = "/api/v1/widget/sessions/{id}", params(("id" = String, Path), After), tag = "sessions", security(("session" = [])),
+    responses(
+        (status = 200, body = EventsPage),
+        (status = 400, body = ErrorBody, description = "request_invalid"),
+        (status = 401, body = ErrorBody, description = "token_missing, token_invalid, token_expired, token_used, client_key_unknown"),
+        (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed"),
+        (status = 404, body = ErrorBody, description = "session_not_found"),
+        (status = 429, body = ErrorBody, description = "rate_limited"),
+    )
+)]
+pub async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Params(after): Params<After>,
+) -> Result<axum::Json<EventsPage>, ApiError> {
+    let page = app.sessions.page(&caller.who, &id, after.cursor()?).await?;
+    Ok(axum::Json(page))
+}
+
+/// Takes a message, an interruption, a wish to try again or feedback. Answers after the commit; a message id that is known already
+/// is answered like the first time.
+#[utoipa::path(
+    post, path = "/api/v1/widget/sessions/{id}/events", params(("id" = String, Path)), request_body = ClientEvent, tag = "sessions",
+    security(("session" = [])),
+    responses(
+        (status = 202, body = Accepted),
+        (status = 400, body = ErrorBody, description = "request_invalid"),
+        (status = 401, body = ErrorBody, description = "token_missing, token_invalid, token_expired, token_used, client_key_unknown"),
+        (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed, widget_disabled_for_agent"),
+        (status = 404, body = ErrorBody, description = "session_not_found"),
+        (status = 413, body = ErrorBody, description = "payload_too_large"),
+        (status = 429, body = ErrorBody, description = "rate_limited, limit_reached"),
+    )
+)]
+pub async fn submit(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Json(event): Json<ClientEvent>,
+) -> Result<(StatusCode, axum::Json<Accepted>), ApiError> {
+    caller.limit(&app, Action::Message)?;
+    caller.require_agent(&app).await?;
+    let accepted = app.sessions.submit(&caller.who, &id, event).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(accepted)))
+}

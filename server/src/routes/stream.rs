@@ -1,0 +1,126 @@
+//! `GET /sessions/{id}/events/stream`: the log as server-sent events, from the cursor on and then live.
+//!
+//! The stream ends when the session ends or falls behind, when the key is disabled, when the token's family is over, and when the
+//! server stops; the widget then opens it again from its cursor.
+
+use crate::app::App;
+use crate::auth::caller::{Caller, key_disabled};
+use crate::auth::revocation::KeyGuard;
+use crate::error::ApiError;
+use crate::routes::config::Params;
+use crate::routes::sessions::{After, Id};
+use crate::session::{Frame, Subscription};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::Stream;
+use karta_protocol::{ErrorBody, EventType, SessionEvent};
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Below the shortest idle timeout of common proxies (30 s), twice over.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Events of the session as they happen, after those that the caller has missed.
+#[utoipa::path(
+    get, path = "/api/v1/widget/sessions/{id}/events/stream",
+    params(("id" = String, Path), After, ("last-event-id" = Option<u64>, Header, description = "The cursor, from a client that reconnects; wins over `after`.")),
+    tag = "sessions", security(("session" = [])),
+    responses(
+        (status = 200, content_type = "text/event-stream", body = SessionEvent, description = "`id:` is the seq of a durable event"),
+        (status = 400, body = ErrorBody, description = "request_invalid"),
+        (status = 401, body = ErrorBody, description = "token_missing, token_invalid, token_expired, token_used, client_key_unknown"),
+        (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed"),
+        (status = 404, body = ErrorBody, description = "session_not_found"),
+        (status = 429, body = ErrorBody, description = "rate_limited"),
+    )
+)]
+pub async fn open(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Params(after): Params<After>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let after = match last_event_id(&headers) {
+        Some(after) => After { after },
+        None => after,
+    };
+    let subscription = app
+        .sessions
+        .subscribe(&caller.who, &id, after.cursor()?)
+        .await?;
+    let left_ms = (caller.claims.family_exp * 1000).saturating_sub(app.clock.now_ms());
+    let reader = Reader {
+        subscription,
+        key: app.key_watch.hold(&caller.who.key_id),
+        stopping: app.stopping.clone(),
+        until: tokio::time::Instant::now() + Duration::from_millis(left_ms),
+    };
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
+    let mut response = Sse::new(frames(reader))
+        .keep_alive(keep_alive)
+        .into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-store, no-transform"),
+    );
+    // nginx would collect the stream in a buffer.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+struct Reader {
+    subscription: Subscription,
+    key: KeyGuard,
+    stopping: CancellationToken,
+    until: tokio::time::Instant,
+}
+
+fn frames(reader: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
+    futures::stream::unfold(Some(reader), |reader| async move {
+        let mut reader = reader?;
+        let frame = tokio::select! {
+            frame = reader.subscription.next() => frame?,
+            () = reader.key.revoked() => return Some((Ok(last_words()), None)),
+            () = reader.stopping.cancelled() => return None,
+            () = tokio::time::sleep_until(reader.until) => return None,
+        };
+        Some((Ok(event(&frame)), Some(reader)))
+    })
+}
+
+fn event(frame: &Frame) -> Event {
+    // JSON has no line breaks of its own, which `data` would panic on only for carriage returns; serde escapes both.
+    let event = Event::default().data(&frame.json);
+    match frame.seq {
+        Some(seq) => event.id(seq.to_string()),
+        None => event,
+    }
+}
+
+/// Tells the widget not to come back.
+fn last_words() -> Event {
+    let error = key_disabled();
+    let event = SessionEvent {
+        kind: EventType::Error,
+        code: Some(error.code.as_str().to_owned()),
+        message: Some(error.message),
+        ..SessionEvent::default()
+    };
+    // Plain strings: cannot fail.
+    Event::default().data(serde_json::to_string(&event).unwrap_or_default())
+}
+
+fn last_event_id(headers: &HeaderMap) -> Option<u64> {
+    headers
+        .get("last-event-id")?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+}

@@ -1,0 +1,238 @@
+//! The widget's own files, embedded in the binary (a debug build reads `dist/widget` instead, so a rebuilt bundle shows at once).
+//!
+//! The loader stands at three paths, one for each embed dialect, and may change any day; everything that it loads carries a hash in
+//! its name and never changes.
+
+use crate::error::ApiError;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use karta_protocol::{ErrorBody, ErrorCode};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+#[derive(RustEmbed)]
+#[folder = "$CARGO_MANIFEST_DIR/../dist/widget"]
+struct Bundle;
+
+/// Five minutes: a new release reaches every page soon, and a page view after page view costs nothing.
+const LOADER_CACHE: &str = "public, max-age=300";
+const ASSET_CACHE: &str = "public, max-age=31536000, immutable";
+
+/// The loader.
+#[utoipa::path(
+    get, path = "/widget/v1/karta.js", tag = "bundle",
+    responses((status = 200, content_type = "text/javascript"), (status = 304), (status = 503, body = ErrorBody, description = "the bundle was not built"))
+)]
+pub async fn loader(headers: HeaderMap) -> Result<Response, ApiError> {
+    serve("karta.js", LOADER_CACHE, &headers).ok_or_else(|| {
+        ApiError::new(
+            ErrorCode::Overloaded,
+            "This server was built without the widget. Run `./build.sh widget` and build the server again.",
+        )
+    })
+}
+
+/// The loader, where Kataven's tag looks for it.
+#[utoipa::path(get, path = "/v1.js", tag = "bundle", responses((status = 200, content_type = "text/javascript"), (status = 304)))]
+#[expect(
+    dead_code,
+    reason = "carries the documentation of the second path of `loader`"
+)]
+async fn loader_v1() {}
+
+/// The loader, where Cavuer's tag looks for it.
+#[utoipa::path(get, path = "/embed.js", tag = "bundle", responses((status = 200, content_type = "text/javascript"), (status = 304)))]
+#[expect(
+    dead_code,
+    reason = "carries the documentation of the third path of `loader`"
+)]
+async fn loader_embed() {}
+
+/// A file of the bundle, by its hashed name.
+#[utoipa::path(
+    get, path = "/widget/v1/assets/{file}", params(("file" = String, Path)), tag = "bundle",
+    responses((status = 200), (status = 304), (status = 404, body = ErrorBody, description = "not_found"))
+)]
+pub async fn asset(headers: HeaderMap, file: Path<String>) -> Result<Response, ApiError> {
+    // The debug build reads from disk: a name is a name, never a path. Compressed copies have no address of their own.
+    let plain = !file.starts_with('.')
+        && !file.ends_with(".br")
+        && !file.ends_with(".gz")
+        && file
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    plain
+        .then(|| serve(&format!("assets/{}", *file), ASSET_CACHE, &headers))
+        .flatten()
+        .ok_or_else(|| {
+            ApiError::new(
+                ErrorCode::NotFound,
+                "No such file in this release of the widget. Load it through karta.js, which knows the names.",
+            )
+        })
+}
+
+fn serve(name: &str, cache: &'static str, request: &HeaderMap) -> Option<Response> {
+    let (coding, file) = choose(name, request)?;
+    let etag = etag(&file, coding);
+    let not_modified = request
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|tag| matches!(tag.trim(), "*") || tag.trim().trim_start_matches("W/") == etag);
+
+    let mut response = if not_modified {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        Body::from(file.data).into_response()
+    };
+    let headers = response.headers_mut();
+    if !not_modified {
+        headers.insert(header::CONTENT_TYPE, content_type(name));
+        if let Some(coding) = coding.header() {
+            headers.insert(header::CONTENT_ENCODING, coding);
+        }
+    }
+    // Hex digits in quotes.
+    if let Ok(etag) = HeaderValue::try_from(etag) {
+        headers.insert(header::ETAG, etag);
+    }
+    for (name, value) in [
+        ("cache-control", cache),
+        ("vary", "accept-encoding"),
+        ("x-content-type-options", "nosniff"),
+        // Any site may embed the widget, cross-origin isolated ones too.
+        ("access-control-allow-origin", "*"),
+        ("cross-origin-resource-policy", "cross-origin"),
+        ("timing-allow-origin", "*"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    Some(response)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    Brotli,
+    Gzip,
+    Identity,
+}
+
+impl Coding {
+    fn header(self) -> Option<HeaderValue> {
+        match self {
+            Coding::Brotli => Some(HeaderValue::from_static("br")),
+            Coding::Gzip => Some(HeaderValue::from_static("gzip")),
+            Coding::Identity => None,
+        }
+    }
+}
+
+/// The best of the copies made at build time that the client takes. A client that takes none gets the file as it is.
+fn choose(name: &str, request: &HeaderMap) -> Option<(Coding, EmbeddedFile)> {
+    let accepted = accepted(request);
+    for (coding, suffix) in [(Coding::Brotli, ".br"), (Coding::Gzip, ".gz")] {
+        if accepted.contains(&coding)
+            && let Some(file) = Bundle::get(&format!("{name}{suffix}"))
+        {
+            return Some((coding, file));
+        }
+    }
+    Some((Coding::Identity, Bundle::get(name)?))
+}
+
+/// Which codings the client prefers to the plain file. Between brotli and gzip we choose ourselves, by size.
+fn accepted(request: &HeaderMap) -> Vec<Coding> {
+    let (mut br, mut gzip, mut any, mut identity) = (None, None, None, None);
+    let values = request.get_all(header::ACCEPT_ENCODING);
+    for item in values
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|v| v.split(','))
+    {
+        let mut parts = item.split(';');
+        let coding = parts.next().unwrap_or("").trim().to_ascii_lowercase();
+        let quality = parts
+            .filter_map(|part| part.trim().strip_prefix("q=")?.trim().parse::<f32>().ok())
+            .next()
+            .unwrap_or(1.0);
+        match coding.as_str() {
+            "br" => br = Some(quality),
+            "gzip" | "x-gzip" => gzip = Some(quality),
+            "*" => any = Some(quality),
+            "identity" => identity = Some(quality),
+            _ => {}
+        }
+    }
+    let floor = identity.unwrap_or(0.0);
+    [(Coding::Brotli, br), (Coding::Gzip, gzip)]
+        .into_iter()
+        .filter(|(_, quality)| {
+            let quality = quality.or(any).unwrap_or(0.0);
+            quality > 0.0 && quality >= floor
+        })
+        .map(|(coding, _)| coding)
+        .collect()
+}
+
+/// Strong, so one for each coding.
+fn etag(file: &EmbeddedFile, coding: Coding) -> String {
+    let hash = file.metadata.sha256_hash();
+    let hex: String = hash[..12]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    match coding {
+        Coding::Brotli => format!("\"{hex}-br\""),
+        Coding::Gzip => format!("\"{hex}-gz\""),
+        Coding::Identity => format!("\"{hex}\""),
+    }
+}
+
+fn content_type(name: &str) -> HeaderValue {
+    let text = match name.rsplit_once('.').map_or("", |(_, extension)| extension) {
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "wasm" => "application/wasm",
+        "css" => "text/css; charset=utf-8",
+        "json" | "map" => "application/json",
+        "svg" => "image/svg+xml",
+        _ => "application/octet-stream",
+    };
+    HeaderValue::from_static(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(header: &str, expected: &[Coding]) {
+        let mut request = HeaderMap::new();
+        request.insert(
+            header::ACCEPT_ENCODING,
+            HeaderValue::from_str(header).expect("a header"),
+        );
+        assert_eq!(accepted(&request), expected, "{header}");
+    }
+
+    #[test]
+    fn the_coding_follows_accept_encoding() {
+        use Coding::{Brotli, Gzip};
+        check("gzip, deflate, br, zstd", &[Brotli, Gzip]);
+        check("gzip, deflate", &[Gzip]);
+        check("br;q=0, gzip", &[Gzip]);
+        check("br;q=0.5, gzip;q=1", &[Brotli, Gzip]);
+        check("*", &[Brotli, Gzip]);
+        check("*;q=0", &[]);
+        check("br;q=0, *", &[Gzip]);
+        check("identity", &[]);
+        check("identity;q=1, gzip;q=0.5", &[]);
+        check("identity;q=0.5, gzip;q=0.5", &[Gzip]);
+        check("", &[]);
+        check("GZIP ; q=0.3", &[Gzip]);
+        check("br;q=rubbish", &[Brotli]);
+        check(",,;;q=,", &[]);
+        assert_eq!(accepted(&HeaderMap::new()), []);
+    }
+}
