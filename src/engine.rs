@@ -9,6 +9,7 @@ pub mod event;
 pub mod limits;
 pub mod machine;
 pub mod markdown;
+pub mod random;
 pub mod session;
 pub mod shell;
 pub mod text;

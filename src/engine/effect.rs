@@ -78,7 +78,8 @@ pub enum Effect {
     /// Bring the screen in line with the view model.
     Render,
     Focus(Focus),
-    /// Spoken by screen readers without moving focus.
+    /// Spoken by screen readers without moving focus. Complete answers come this way too (as markdown text), so the message list itself
+    /// need not be a live region that reads every streamed word.
     Announce(String),
     /// Remove the host element and every listener.
     Unmount,
@@ -102,6 +103,8 @@ pub enum Timer {
     ConfigDeadline,
     /// Config again after a failure.
     Config,
+    /// Requests and streams that nobody answers.
+    RequestDeadline,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,3 +27,42 @@ pub const KEY_BYTES: usize = 256;
 /// How long the launcher waits for config before it is drawn with what is known: under it, waiting avoids a change of
 /// colour; over it, a visitor would take the site for chat-less.
 pub const CONFIG_DEADLINE_MS: u64 = 600;
+
+/// First and longest pause between attempts. Half a second hides a server's restart; at most half a minute finds it again soon
+/// after a long outage.
+pub const BACKOFF_FIRST_MS: u64 = 500;
+pub const BACKOFF_CAP_MS: u64 = 30_000;
+/// Pause before config is asked for again: nobody waits for it, the launcher already shows.
+pub const CONFIG_RETRY_FIRST_MS: u64 = 5_000;
+pub const CONFIG_RETRY_CAP_MS: u64 = 300_000;
+/// A request without an answer, or a stream that does not open, is given up after this.
+pub const REQUEST_DEADLINE_MS: u64 = 20_000;
+/// A stream that lasted this long was a good one: its end starts the backoff anew.
+pub const STREAM_GOOD_MS: u64 = 10_000;
+/// A stream silent for longer is opened again when the tab comes to the front: after a sleep it is often dead without knowing.
+pub const STREAM_QUIET_MS: u64 = 30_000;
+
+/// From offer to synced channel. Text flows over HTTPS meanwhile, so there is time for a slow TURN path.
+pub const PEER_DEADLINE_MS: u64 = 15_000;
+/// Attempts at WebRTC that fail in a row before it is left alone until the network or the page changes.
+pub const PEER_ATTEMPTS: u32 = 5;
+/// A channel that lasted this long was a good one.
+pub const PEER_GOOD_MS: u64 = 30_000;
+/// A ping without any frame after it for this long: the channel is dead. Under the server's 20 s.
+pub const PONG_DEADLINE_MS: u64 = 8_000;
+
+/// Messages that wait for an acknowledgement. More means that nothing goes out: the composer keeps the text.
+pub const OUTBOX_MESSAGES: usize = 50;
+/// Answers of 5xx to one message before it counts as failed and lets the next one pass.
+pub const MESSAGE_STRIKES: u32 = 6;
+/// Lines on screen. The oldest go first; the server keeps them all.
+pub const ITEMS: usize = 2_000;
+/// One answer while it streams.
+pub const PART_BYTES: usize = 256 * 1024;
+/// Lines and bytes of the transcript given with `escalate`.
+pub const TRANSCRIPT_LINES: usize = 30;
+pub const TRANSCRIPT_LINE_BYTES: usize = 2_000;
+/// Longest lock of the composer: a day. A server that asks for more means "come back later".
+pub const LOCK_SECONDS: u32 = 86_400;
+/// Refresh after this share of the token's life, in percent.
+pub const TOKEN_REFRESH_PERCENT: u64 = 80;

@@ -1,11 +1,22 @@
 //! The state machine: the only place where state changes. One message at a time, effects after state.
 //! One file per phase under `machine/`.
 
+mod bus;
+mod core;
+mod link;
+mod panel;
+mod peer;
+mod receive;
+mod stage;
+mod verdict;
+mod view;
+
+use self::core::{Core, Cx};
+use self::stage::Stage;
 use super::command::Command;
 use super::config::Layer;
 use super::dialect::Rejection;
 use super::effect::{Effect, Failure, Id, Millis, Reply, Stored, Timer};
-use super::view_model::ViewModel;
 use karta_protocol::SessionEvent;
 
 /// Facts that reach the engine. Ids are those of the effect that asked.
@@ -103,20 +114,34 @@ pub struct Boot {
     pub stored: Vec<(String, Stored)>,
 }
 
-/// The widget's whole state.
+/// The widget's whole state: what is true in every phase, and the phase.
+#[derive(Default)]
 pub struct Machine {
-    _private: (),
+    core: Core,
+    stage: Stage,
 }
 
 impl Machine {
     pub fn new() -> Self {
-        Machine { _private: () }
+        Self::default()
     }
 
     /// Total: never fails, never blocks, never panics on input.
-    pub fn update(&mut self, _msg: Msg, _now: Millis, _out: &mut Vec<Effect>) {}
+    pub fn update(&mut self, msg: Msg, now: Millis, out: &mut Vec<Effect>) {
+        let start = out.len();
+        let core = &mut self.core;
+        self.stage.handle(msg, &mut Cx { core, now, out });
+        if std::mem::take(&mut self.core.dirty) {
+            // The screen comes before events, focus and requests: it shows the state that they follow from. After a teardown
+            // in the same step it comes behind it.
+            let unmount = out.iter().rposition(|effect| *effect == Effect::Unmount);
+            let at = unmount.map_or(start, |at| at + 1).max(start);
+            out.insert(at, Effect::Render);
+        }
+    }
 
-    pub fn view(&self) -> ViewModel<'_> {
-        unimplemented!("owned by the engine branch")
+    /// Public key in force: under it, the browser layer keeps [`Stored`].
+    pub fn key(&self) -> Option<&str> {
+        self.core.config.key.as_deref()
     }
 }

@@ -1,1 +1,6 @@
-//! Token, outbox, channel (framing, order, duplicates), backoff: small pure machines that the phases own.
+//! Token, outbox, log, backoff: small pure machines that the phases own. None of them asks the world for anything.
+
+pub mod backoff;
+pub mod log;
+pub mod outbox;
+pub mod token;

@@ -1,0 +1,189 @@
+//! What is true in every phase, and the context that one message is handled in.
+
+use super::bus::Bus;
+use crate::engine::command::Identity;
+use crate::engine::config::{Config, Layers};
+use crate::engine::effect::{Effect, HttpRequest, Id, Millis, Stored, Timer};
+use crate::engine::error::Rejection;
+use crate::engine::event::HostEvent;
+use crate::engine::random::Random;
+use crate::engine::session::backoff::Backoff;
+use crate::engine::text::{self, Words};
+
+pub(super) struct Core {
+    pub script_origin: String,
+    pub languages: Vec<String>,
+    pub online: bool,
+    pub webrtc: bool,
+    pub random: Random,
+    last_id: u32,
+    pub layers: Layers,
+    pub config: Config,
+    pub words: &'static Words,
+    pub bus: Bus,
+    /// Who the page says the visitor is, for the next session.
+    pub identity: Option<Identity>,
+    /// Every record that storage held, by key, and the one in force.
+    pub records: Vec<(String, Stored)>,
+    pub record: Stored,
+    written: Option<Stored>,
+    pub fetch: Fetch,
+    /// The server refuses this page for good: its code.
+    pub halt: Option<&'static str>,
+    /// Warnings that are given once.
+    said: Vec<&'static str>,
+    /// The screen has to follow.
+    pub dirty: bool,
+}
+
+/// `GET /config`.
+#[derive(Default)]
+pub(super) struct Fetch {
+    pub url: String,
+    pub asked: Option<Id>,
+    /// An answer is here: config, or a refusal.
+    pub settled: bool,
+    /// The answer was that the owner has switched the widget off.
+    pub switched_off: bool,
+    pub backoff: Backoff,
+}
+
+impl Default for Core {
+    fn default() -> Self {
+        let config = Config::default();
+        Core {
+            script_origin: String::new(),
+            languages: Vec::new(),
+            online: true,
+            webrtc: false,
+            random: Random::default(),
+            last_id: 0,
+            layers: Layers::default(),
+            words: text::words(&config.locale),
+            config,
+            bus: Bus::default(),
+            identity: None,
+            records: Vec::new(),
+            record: Stored::default(),
+            written: None,
+            fetch: Fetch::default(),
+            halt: None,
+            said: Vec::new(),
+            dirty: false,
+        }
+    }
+}
+
+impl Core {
+    /// After a change of any layer.
+    pub fn resolve(&mut self) {
+        self.config = self.layers.resolve(&self.script_origin, &self.languages);
+        self.words = text::words(&self.config.locale);
+        self.dirty = true;
+    }
+
+    /// Takes the record of the key in force.
+    pub fn choose_record(&mut self) {
+        let key = self.config.key.as_deref();
+        let found = self
+            .records
+            .iter()
+            .find(|(have, _)| Some(have.as_str()) == key);
+        self.record = found.map(|(_, record)| record.clone()).unwrap_or_default();
+        self.written = found.map(|(_, record)| record.clone());
+    }
+}
+
+/// One message's context: state that is always there, the time, and where effects go.
+pub(super) struct Cx<'a> {
+    pub core: &'a mut Core,
+    pub now: Millis,
+    pub out: &'a mut Vec<Effect>,
+}
+
+impl Cx<'_> {
+    pub fn id(&mut self) -> Id {
+        self.core.last_id = self.core.last_id.wrapping_add(1);
+        Id(self.core.last_id)
+    }
+
+    pub fn run(&mut self, effect: Effect) {
+        self.out.push(effect);
+    }
+
+    pub fn http(&mut self, request: HttpRequest) {
+        self.out.push(Effect::Http(Box::new(request)));
+    }
+
+    pub fn emit(&mut self, event: HostEvent) {
+        self.core.bus.emit(&event, self.out);
+    }
+
+    pub fn timer(&mut self, timer: Timer, delay_ms: u64) {
+        self.out.push(Effect::SetTimer { timer, delay_ms });
+    }
+
+    pub fn clear(&mut self, timer: Timer) {
+        self.out.push(Effect::ClearTimer(timer));
+    }
+
+    pub fn render(&mut self) {
+        self.core.dirty = true;
+    }
+
+    pub fn warn(&mut self, code: &'static str, message: &str) {
+        self.out.push(Effect::Warn {
+            code,
+            message: String::from(message),
+        });
+    }
+
+    pub fn warn_once(&mut self, code: &'static str, message: &str) {
+        if !self.core.said.contains(&code) {
+            self.core.said.push(code);
+            self.warn(code, message);
+        }
+    }
+
+    pub fn reject(&mut self, rejections: Vec<Rejection>) {
+        for rejection in rejections {
+            let Rejection { code, message } = rejection;
+            self.out.push(if code == crate::engine::error::SECRET_KEY {
+                Effect::Complain { code, message }
+            } else {
+                Effect::Warn { code, message }
+            });
+        }
+    }
+
+    /// Keeps the record, if it says anything new.
+    pub fn store(&mut self) {
+        let Core {
+            record,
+            written,
+            records,
+            config,
+            ..
+        } = &mut *self.core;
+        if written.as_ref() == Some(record) {
+            return;
+        }
+        *written = Some(record.clone());
+        if let Some(key) = &config.key {
+            records.retain(|(have, _)| have != key);
+            records.push((key.clone(), record.clone()));
+        }
+        self.out.push(Effect::Store(self.core.record.clone()));
+    }
+
+    /// Forgets visitor, session and what was not sent.
+    pub fn forget(&mut self) {
+        let Core {
+            records, config, ..
+        } = &mut *self.core;
+        records.retain(|(have, _)| Some(have) != config.key.as_ref());
+        self.core.record = Stored::default();
+        self.core.written = None;
+        self.core.identity = None;
+    }
+}

@@ -1,0 +1,364 @@
+//! WebRTC side of a mounted panel: the data channel, beside HTTPS and instead of its stream once it is in step with the log.
+//! Text never waits for any of this.
+
+use super::core::Cx;
+use super::link::Purpose;
+use super::panel::Panel;
+use crate::engine::effect::{
+    Body, Effect, Expect, Failure, HttpRequest, Id, Method, Millis, Timer,
+};
+use crate::engine::limits::{PEER_ATTEMPTS, PEER_DEADLINE_MS, PEER_GOOD_MS, PONG_DEADLINE_MS};
+use crate::engine::session::outbox::Way;
+use karta_protocol::{ClientEvent, EventType, PING_INTERVAL_MS, SessionEvent, client};
+
+#[derive(Default)]
+pub(super) struct Peer {
+    state: State,
+    /// Attempts that failed in a row.
+    failures: u32,
+    /// Where the server's side is ended.
+    location: Option<String>,
+    /// A ping is out and [`Timer::PongDeadline`] runs.
+    pong_due: bool,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+enum State {
+    /// May start.
+    #[default]
+    Idle,
+    /// [`Timer::Peer`] runs.
+    Resting,
+    /// Failed too often; only a change of network or page wakes it.
+    GivenUp,
+    Offering(Id),
+    Connecting(Id),
+    Answered(Id),
+    /// The channel is open and the replay runs.
+    Open(Id),
+    /// The channel is the transport.
+    Synced(Id, Millis),
+}
+
+impl Peer {
+    pub fn synced_id(&self) -> Option<Id> {
+        match self.state {
+            State::Synced(id, _) => Some(id),
+            _ => None,
+        }
+    }
+
+    pub fn is_synced(&self) -> bool {
+        self.synced_id().is_some()
+    }
+
+    fn id(&self) -> Option<Id> {
+        match self.state {
+            State::Idle | State::Resting | State::GivenUp => None,
+            State::Offering(id)
+            | State::Connecting(id)
+            | State::Answered(id)
+            | State::Open(id)
+            | State::Synced(id, _) => Some(id),
+        }
+    }
+
+    /// The channel gives the log from the cursor on while the stream still does.
+    pub fn is_replaying(&self) -> bool {
+        matches!(self.state, State::Open(_))
+    }
+
+    fn has_channel(&self) -> bool {
+        matches!(self.state, State::Open(_) | State::Synced(..))
+    }
+}
+
+impl Panel {
+    pub fn open_peer(&mut self, cx: &mut Cx<'_>) {
+        if !cx.core.webrtc || self.peer.state != State::Idle {
+            return;
+        }
+        let id = cx.id();
+        self.peer.state = State::Offering(id);
+        cx.run(Effect::OpenPeer {
+            id,
+            ice_servers: Vec::new(),
+        });
+        cx.timer(Timer::PeerDeadline, PEER_DEADLINE_MS);
+    }
+
+    pub fn peer_offered(&mut self, id: Id, sdp: String, cx: &mut Cx<'_>) {
+        if self.peer.state != State::Offering(id) {
+            return;
+        }
+        let session = self
+            .link
+            .session_id()
+            .filter(|_| self.link.token.usable().is_some());
+        let Some(session) = session else {
+            return self.lose_peer(true, cx);
+        };
+        let path = ["/sessions/", session, "/connect"].concat();
+        self.peer.state = State::Connecting(id);
+        let request = cx.id();
+        self.ask(
+            request,
+            Purpose::Connect(id),
+            &path,
+            Body::Sdp(sdp),
+            Expect::Answer,
+            cx,
+        );
+        self.drive(cx);
+    }
+
+    pub fn peer_answered(&mut self, id: Id, sdp: String, location: &str, cx: &mut Cx<'_>) {
+        if self.peer.state != State::Connecting(id) {
+            return;
+        }
+        self.peer.location = absolute(&cx.core.config.base_url, location);
+        self.peer.state = State::Answered(id);
+        cx.run(Effect::AnswerPeer { id, sdp });
+    }
+
+    pub fn channel_opened(&mut self, id: Id, cx: &mut Cx<'_>) {
+        if self.peer.state != State::Answered(id) {
+            return;
+        }
+        self.peer.state = State::Open(id);
+        let hello = ClientEvent {
+            kind: String::from(client::HELLO),
+            after: Some(self.log.cursor()),
+            ..ClientEvent::default()
+        };
+        cx.run(Effect::SendFrame { id, event: hello });
+        cx.timer(Timer::Ping, PING_INTERVAL_MS);
+    }
+
+    pub fn channel_frame(&mut self, id: Id, event: SessionEvent, cx: &mut Cx<'_>) {
+        if self.peer.id() != Some(id) || !self.peer.has_channel() {
+            return;
+        }
+        if std::mem::take(&mut self.peer.pong_due) {
+            cx.clear(Timer::PongDeadline);
+        }
+        match event.kind {
+            EventType::Pong => {}
+            EventType::Error => self.frame_refused(event, cx),
+            kind => {
+                let alone = self.peer.is_synced();
+                if !self.take(event, alone, cx) {
+                    // A hole: HTTPS mends it from the cursor.
+                    return self.lose_peer(true, cx);
+                }
+                if kind == EventType::Synced {
+                    self.channel_synced(id, cx);
+                }
+            }
+        }
+        self.drive(cx);
+    }
+
+    fn channel_synced(&mut self, id: Id, cx: &mut Cx<'_>) {
+        if self.peer.state == State::Open(id) {
+            self.peer.state = State::Synced(id, cx.now);
+            cx.clear(Timer::PeerDeadline);
+            self.close_stream(cx);
+            self.recovered();
+            cx.render();
+        }
+    }
+
+    /// The server does not take an event that came by the channel: the same meaning as a failed POST.
+    fn frame_refused(&mut self, event: SessionEvent, cx: &mut Cx<'_>) {
+        let code = event.code.unwrap_or_default();
+        let failure = Failure {
+            status: if code.is_empty() { 400 } else { 500 },
+            code,
+            message: event.message.unwrap_or_default(),
+            retry_after_seconds: event.retry_after_seconds,
+        };
+        let purpose = match event.id {
+            Some(client_id) => {
+                match self.outbox.find(&client_id) {
+                    Some(message) => message.way = Way::Waiting,
+                    None => return,
+                }
+                Purpose::Message(client_id)
+            }
+            None => Purpose::Goodbye,
+        };
+        self.failed(purpose, self.link.token.generation(), &failure, cx);
+    }
+
+    pub fn peer_closed(&mut self, id: Id, cx: &mut Cx<'_>) {
+        if self.peer.id() == Some(id) {
+            self.lose_peer(false, cx);
+        }
+    }
+
+    /// The offer could not be placed.
+    pub fn peer_failed(&mut self, id: Id, cx: &mut Cx<'_>) {
+        if self.peer.id() == Some(id) {
+            self.lose_peer(true, cx);
+        }
+    }
+
+    /// The server cannot do anything with our offer: another would look the same.
+    pub fn peer_refused(&mut self, cx: &mut Cx<'_>) {
+        self.peer.failures = PEER_ATTEMPTS;
+        self.lose_peer(true, cx);
+    }
+
+    pub fn peer_is_late(&mut self, timer: Timer, cx: &mut Cx<'_>) {
+        let late = match timer {
+            Timer::PongDeadline => std::mem::take(&mut self.peer.pong_due),
+            _ => self.peer.id().is_some() && !self.peer.is_synced(),
+        };
+        if late {
+            self.lose_peer(true, cx);
+        }
+    }
+
+    pub fn ping(&mut self, cx: &mut Cx<'_>) {
+        let Some(id) = self.peer.id().filter(|_| self.peer.has_channel()) else {
+            return;
+        };
+        let event = ClientEvent {
+            kind: String::from(client::PING),
+            ..ClientEvent::default()
+        };
+        cx.run(Effect::SendFrame { id, event });
+        cx.timer(Timer::Ping, PING_INTERVAL_MS);
+        if !std::mem::replace(&mut self.peer.pong_due, true) {
+            cx.timer(Timer::PongDeadline, PONG_DEADLINE_MS);
+        }
+    }
+
+    /// Back to HTTPS; another attempt later. `close`: the world does not know yet.
+    pub fn lose_peer(&mut self, close: bool, cx: &mut Cx<'_>) {
+        let Some(id) = self.peer.id() else { return };
+        if let State::Synced(_, since) = self.peer.state
+            && cx.now.saturating_sub(since) >= PEER_GOOD_MS
+        {
+            self.peer.failures = 0;
+        }
+        if close {
+            cx.run(Effect::ClosePeer(id));
+            self.say_goodbye(false, cx);
+        }
+        self.end_peer(id, cx);
+        self.peer.failures = self.peer.failures.saturating_add(1);
+        if self.peer.failures >= PEER_ATTEMPTS {
+            self.peer.state = State::GivenUp;
+        } else {
+            self.peer.state = State::Resting;
+            // About 1 s, 4 s, 16 s, 64 s.
+            let step = 1_000 << (2 * (self.peer.failures - 1));
+            let delay = step / 2 + cx.core.random.below(step);
+            cx.timer(Timer::Peer, delay);
+        }
+        cx.render();
+        self.drive(cx);
+    }
+
+    pub fn peer_rested(&mut self, cx: &mut Cx<'_>) {
+        if self.peer.state == State::Resting {
+            self.peer.state = State::Idle;
+            self.drive(cx);
+        }
+    }
+
+    /// Another network, or the page is back: an attempt is worth it again.
+    pub fn wake_peer(&mut self, cx: &mut Cx<'_>) {
+        if matches!(self.peer.state, State::Resting | State::GivenUp) {
+            self.peer.state = State::Idle;
+            self.peer.failures = 0;
+            cx.clear(Timer::Peer);
+        }
+    }
+
+    /// Ends the peer without another attempt.
+    pub fn hang_up(&mut self, keepalive: bool, cx: &mut Cx<'_>) {
+        if let Some(id) = self.peer.id() {
+            cx.run(Effect::ClosePeer(id));
+            self.say_goodbye(keepalive, cx);
+            self.end_peer(id, cx);
+        }
+        cx.clear(Timer::Peer);
+        self.peer = Peer::default();
+    }
+
+    fn end_peer(&mut self, id: Id, cx: &mut Cx<'_>) {
+        self.cancel(&Purpose::Connect(id), cx);
+        self.outbox.channel_ended();
+        self.peer.pong_due = false;
+        self.peer.location = None;
+        self.peer.state = State::Idle;
+        for timer in [Timer::PeerDeadline, Timer::Ping, Timer::PongDeadline] {
+            cx.clear(timer);
+        }
+    }
+
+    /// Frees the server's side at once; without it, the server notices after 20 s.
+    fn say_goodbye(&mut self, keepalive: bool, cx: &mut Cx<'_>) {
+        let (Some(url), Some(token)) = (self.peer.location.take(), self.link.token.any()) else {
+            return;
+        };
+        let token = Some(token.clone());
+        let id = cx.id();
+        cx.http(HttpRequest {
+            id,
+            method: Method::Delete,
+            url,
+            token,
+            body: Body::None,
+            expect: Expect::Nothing,
+            keepalive,
+        });
+    }
+}
+
+/// `Location` as an address on our own server. Anything else is not followed: the token goes there.
+fn absolute(base_url: &str, location: &str) -> Option<String> {
+    let host_at = base_url.find("://")? + 3;
+    let end = base_url
+        .get(host_at..)?
+        .find('/')
+        .map_or(base_url.len(), |slash| host_at + slash);
+    let origin = base_url.get(..end)?;
+    if location.starts_with('/') && !location.starts_with("//") {
+        return Some([origin, location].concat());
+    }
+    let rest = location.strip_prefix(origin)?;
+    rest.starts_with('/').then(|| String::from(location))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::absolute;
+
+    #[test]
+    fn location_stays_on_our_server() {
+        for (base, location, expected) in [
+            ("https://a.test", "/x/1", Some("https://a.test/x/1")),
+            ("https://a.test/chat", "/x/1", Some("https://a.test/x/1")),
+            (
+                "https://a.test",
+                "https://a.test/x",
+                Some("https://a.test/x"),
+            ),
+            ("https://a.test", "https://a.test.evil/x", None),
+            ("https://a.test", "//evil/x", None),
+            ("https://a.test", "x/1", None),
+            ("https://a.test", "", None),
+            ("nonsense", "/x", None),
+        ] {
+            assert_eq!(
+                absolute(base, location).as_deref(),
+                expected,
+                "{base} {location}"
+            );
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What arrives from the session, by either transport: into the log, and from there to the screen and the page.
+
+use super::core::Cx;
+use super::panel::Panel;
+use crate::engine::effect::{Effect, Id};
+use crate::engine::event::HostEvent;
+use crate::engine::session::log::Applied;
+use karta_protocol::{EventType, SessionEvent};
+
+impl Panel {
+    pub fn stream_frame(&mut self, id: Id, event: SessionEvent, cx: &mut Cx<'_>) {
+        let Some(after) = self.stream_frame_arrived(id, cx) else {
+            return;
+        };
+        let synced = event.kind == EventType::Synced;
+        if synced && event.seq.is_some_and(|seq| seq < after) {
+            // The server's log is shorter than what it once gave (restored from a backup): read it anew.
+            self.log.restart();
+            cx.core.record.seen_seq = 0;
+            self.resubscribe(cx);
+        } else {
+            // While a channel replays, both write; else this one is the only one.
+            let alone = !self.peer.is_replaying();
+            if !self.take(event, alone, cx) {
+                self.resubscribe(cx);
+            } else if synced {
+                self.caught_up(cx);
+            }
+        }
+        self.drive(cx);
+    }
+
+    /// Takes one event. False: something is missing before it.
+    pub fn take(&mut self, event: SessionEvent, alone: bool, cx: &mut Cx<'_>) -> bool {
+        let synced = event.kind == EventType::Synced;
+        let applied = self.log.apply(event, alone);
+        let live = self.log.cursor() > self.history_end;
+        match applied {
+            Applied::Nothing => {}
+            Applied::Changed => cx.render(),
+            Applied::Gap => return false,
+            Applied::Echo { client_id } => {
+                self.failed_turn = false;
+                if client_id.is_some_and(|id| self.outbox.remove(&id)) {
+                    self.keep(cx);
+                }
+                cx.render();
+            }
+            Applied::Answer { seq, text } => self.answered(seq, text, live, cx),
+            Applied::TurnBegan => {
+                self.failed_turn = false;
+                cx.render();
+            }
+            Applied::TurnEnded => cx.render(),
+            Applied::TurnFailed { code, message } => {
+                self.failed_turn = true;
+                cx.render();
+                if live {
+                    let message = message.filter(|message| !message.is_empty());
+                    cx.emit(HostEvent::Error {
+                        message: message.unwrap_or_else(|| String::from(cx.core.words.turn_failed)),
+                        code,
+                    });
+                    cx.run(Effect::Announce(String::from(cx.core.words.turn_failed)));
+                }
+            }
+            Applied::Limit {
+                code,
+                message,
+                retry_after_seconds,
+            } => {
+                if live {
+                    self.lock(code, message, retry_after_seconds, cx);
+                }
+            }
+        }
+        if synced {
+            self.tell_unread(cx);
+        }
+        true
+    }
+
+    fn answered(&mut self, seq: u64, text: String, live: bool, cx: &mut Cx<'_>) {
+        cx.render();
+        if live {
+            if self.open {
+                cx.run(Effect::Announce(text.clone()));
+            }
+            cx.emit(HostEvent::MessageReceived { text });
+        }
+        if self.open {
+            cx.core.record.seen_seq = cx.core.record.seen_seq.max(seq);
+            self.keep(cx);
+        } else if live || seq > cx.core.record.seen_seq {
+            self.unread += 1;
+            if live {
+                self.tell_unread(cx);
+            }
+        }
+    }
+
+    /// `unread` once for each change, and once for all of the history.
+    fn tell_unread(&mut self, cx: &mut Cx<'_>) {
+        if self.unread != self.unread_told {
+            self.unread_told = self.unread;
+            cx.emit(HostEvent::Unread { count: self.unread });
+            cx.render();
+        }
+    }
+}

@@ -1,0 +1,504 @@
+//! The phases of the widget on a page, and the way between them: asleep → waiting → launcher → panel; hidden; stopped.
+//! Commands are taken here; what happens inside a mounted panel is in [`super::panel`].
+
+use super::core::Cx;
+use super::panel::{By, Panel};
+use super::verdict::{Verdict, judge};
+use super::{Boot, Msg, Ui};
+use crate::engine::command::Command;
+use crate::engine::config::check::{check, server_layer};
+use crate::engine::config::{Layer, Source};
+use crate::engine::effect::{
+    Body, Effect, Expect, Failure, HttpRequest, Id, Method, Reply, Stored, Timer,
+};
+use crate::engine::error::{ALREADY_MOUNTED, QUEUE_FULL, SECRET_KEY};
+use crate::engine::event::{EventName, HostEvent};
+use crate::engine::limits::{
+    CONFIG_DEADLINE_MS, CONFIG_RETRY_CAP_MS, CONFIG_RETRY_FIRST_MS, QUEUE_CALLS,
+};
+use crate::engine::random::Random;
+use karta_protocol::{ErrorCode, WidgetConfig};
+
+pub(super) enum Stage {
+    /// Before [`Msg::Booted`]. Nothing is known, so everything waits.
+    Asleep(Vec<Msg>),
+    /// No key yet, or its config is on the way. Nothing is drawn, calls wait.
+    Waiting(Vec<Command>),
+    /// The button, and no session.
+    Launcher,
+    Panel(Box<Panel>),
+    /// The owner has switched the widget off, or the page holds a secret key.
+    Hidden,
+    /// After `shutdown` or `reset`.
+    Stopped,
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Stage::Asleep(Vec::new())
+    }
+}
+
+impl Stage {
+    pub fn handle(&mut self, msg: Msg, cx: &mut Cx<'_>) {
+        if let Stage::Asleep(early) = self {
+            match msg {
+                Msg::Booted(boot) => {
+                    let early = std::mem::take(early);
+                    self.boot(*boot, cx);
+                    for msg in early {
+                        self.handle(msg, cx);
+                    }
+                }
+                other if early.len() < QUEUE_CALLS => early.push(other),
+                _ => queue_full(cx),
+            }
+            return;
+        }
+        match msg {
+            Msg::Booted(_) => {}
+            Msg::Rejected(rejection) => cx.reject(vec![rejection]),
+            Msg::Command(command) => self.command(command, By::Page, cx),
+            Msg::Ui(Ui::LauncherPressed) => self.command(Command::Toggle, By::Visitor, cx),
+            Msg::HttpReplied { id, result } if cx.core.fetch.asked == Some(id) => {
+                self.config_replied(result, cx)
+            }
+            Msg::TimerFired(Timer::ConfigDeadline) => self.config_is_late(cx),
+            Msg::TimerFired(Timer::Config) => ask_config(cx),
+            Msg::StoredElsewhere(stored) => self.stored_elsewhere(stored, cx),
+            Msg::Online | Msg::Offline => {
+                cx.core.online = msg == Msg::Online;
+                if cx.core.online && cx.core.fetch.backoff.failures() > 0 && !cx.core.fetch.settled
+                {
+                    ask_config(cx);
+                }
+                if let Stage::Panel(panel) = self {
+                    panel.handle(msg, cx);
+                }
+            }
+            other => {
+                if let Stage::Panel(panel) = self {
+                    panel.handle(other, cx);
+                }
+            }
+        }
+    }
+
+    fn boot(&mut self, boot: Boot, cx: &mut Cx<'_>) {
+        let core = &mut *cx.core;
+        core.script_origin = boot.script_origin;
+        core.languages = boot.languages;
+        core.online = boot.online;
+        core.webrtc = boot.webrtc;
+        core.random = Random::new(boot.entropy);
+        core.records = boot.stored;
+        let mut rejections = boot.rejections;
+        core.identity = boot.attributes.identity.clone();
+        core.layers.attributes = check(boot.attributes, Source::Attributes, &mut rejections);
+        core.resolve();
+        core.dirty = false;
+        cx.reject(rejections);
+        *self = Stage::Waiting(Vec::new());
+        self.start(boot.prefetched, cx);
+    }
+
+    /// With the layers as they are now: what phase follows? Called at boot, after `init` and when starting again.
+    fn start(
+        &mut self,
+        prefetched: Option<(String, Result<Box<WidgetConfig>, Failure>)>,
+        cx: &mut Cx<'_>,
+    ) {
+        if cx.core.layers.has_secret_key() {
+            self.hide(cx);
+            cx.emit(secret_key());
+            return;
+        }
+        let Some(url) = cx.core.config.config_url() else {
+            cx.timer(Timer::ConfigDeadline, CONFIG_DEADLINE_MS);
+            return;
+        };
+        if cx.core.fetch.url == url {
+            if cx.core.fetch.switched_off {
+                self.hide(cx);
+            } else if cx.core.fetch.settled || cx.core.fetch.backoff.failures() > 0 {
+                self.show_launcher(cx);
+            }
+            return;
+        }
+        cx.core.choose_record();
+        cx.core.halt = None;
+        cx.core.fetch.url = url;
+        cx.core.fetch.settled = false;
+        cx.core.fetch.switched_off = false;
+        cx.core.fetch.backoff.succeed();
+        match prefetched.filter(|(asked, _)| *asked == cx.core.fetch.url) {
+            Some((_, result)) => self.config_replied(result.map(Reply::Config), cx),
+            None => {
+                ask_config(cx);
+                cx.timer(Timer::ConfigDeadline, CONFIG_DEADLINE_MS);
+            }
+        }
+    }
+
+    fn config_replied(&mut self, result: Result<Reply, Failure>, cx: &mut Cx<'_>) {
+        cx.core.fetch.asked = None;
+        match result {
+            Ok(Reply::Config(config)) => {
+                cx.core.fetch.settled = true;
+                if !config.features.widget_enabled {
+                    self.switched_off(cx);
+                    return;
+                }
+                let mut rejections = Vec::new();
+                cx.core.layers.server =
+                    check(server_layer(&config), Source::Server, &mut rejections);
+                cx.core.resolve();
+                cx.reject(rejections);
+            }
+            Ok(_) => retry_config(None, cx),
+            Err(failure) => match judge(&failure) {
+                Verdict::Halt(code) if code == ErrorCode::WidgetDisabledForAgent.as_str() => {
+                    cx.core.fetch.settled = true;
+                    self.switched_off(cx);
+                    return;
+                }
+                Verdict::Halt(code) => {
+                    cx.core.fetch.settled = true;
+                    cx.halt(code, &failure.message);
+                }
+                _ => retry_config(failure.retry_after_seconds, cx),
+            },
+        }
+        match self {
+            Stage::Waiting(_) => self.show_launcher(cx),
+            Stage::Panel(panel) => panel.config_changed(cx),
+            Stage::Asleep(_) | Stage::Launcher | Stage::Hidden | Stage::Stopped => {}
+        }
+    }
+
+    fn config_is_late(&mut self, cx: &mut Cx<'_>) {
+        let Stage::Waiting(calls) = self else { return };
+        if cx.core.config.key.is_some() {
+            self.show_launcher(cx);
+        } else if !calls.is_empty() {
+            cx.warn_once(
+                ErrorCode::ClientKeyMissing.as_str(),
+                "there is no embed key yet: put data-embed-key on the script tag or call karta(\"init\", { embedKey })",
+            );
+        }
+    }
+
+    /// From waiting to the button; then what waited happens in order.
+    fn show_launcher(&mut self, cx: &mut Cx<'_>) {
+        let Stage::Waiting(calls) = std::mem::replace(self, Stage::Launcher) else {
+            return;
+        };
+        cx.clear(Timer::ConfigDeadline);
+        cx.render();
+        if cx.core.record.open {
+            self.open(By::Reload, cx);
+        } else if !cx.core.record.outbox.is_empty() {
+            // Something was written and not sent before the page changed.
+            self.mount(cx);
+        }
+        for command in calls {
+            self.command(command, By::Page, cx);
+        }
+    }
+
+    fn switched_off(&mut self, cx: &mut Cx<'_>) {
+        cx.core.fetch.switched_off = true;
+        if let Stage::Panel(panel) = self {
+            panel.stop(cx);
+        }
+        self.hide(cx);
+        cx.run(Effect::Unmount);
+    }
+
+    fn hide(&mut self, cx: &mut Cx<'_>) {
+        *self = Stage::Hidden;
+        cx.clear(Timer::ConfigDeadline);
+        cx.render();
+    }
+
+    fn command(&mut self, command: Command, by: By, cx: &mut Cx<'_>) {
+        match command {
+            Command::On {
+                event,
+                callback,
+                once,
+            } => {
+                if !cx.core.bus.on(event, callback, once) {
+                    cx.warn_once(QUEUE_FULL, "too many subscriptions; this one is ignored");
+                }
+                // The tag's mistake was found before anybody could listen.
+                if event == EventName::Error && cx.core.layers.has_secret_key() {
+                    cx.run(Effect::Call {
+                        callback,
+                        event: secret_key(),
+                    });
+                }
+            }
+            Command::Off { event, callback } => cx.core.bus.off(event, callback),
+            Command::Init(layer) => self.init(*layer, cx),
+            Command::Identify(identity) => cx.core.identity = Some(*identity),
+            Command::Escalate { reason, context } => self.escalate(reason, context, cx),
+            Command::Shutdown => self.stop(false, cx),
+            Command::Reset => self.stop(true, cx),
+            other => self.call(other, by, cx),
+        }
+    }
+
+    /// Commands that wait for a key and its config.
+    fn call(&mut self, command: Command, by: By, cx: &mut Cx<'_>) {
+        match self {
+            Stage::Waiting(calls) if calls.len() >= QUEUE_CALLS => return queue_full(cx),
+            Stage::Waiting(calls) => {
+                calls.push(command);
+                // A key that is missing is worth a word, but not before the page had time to give it.
+                if calls.len() == 1 && cx.core.config.key.is_none() {
+                    cx.timer(Timer::ConfigDeadline, CONFIG_DEADLINE_MS);
+                }
+                return;
+            }
+            Stage::Hidden => {
+                cx.warn_once(
+                    ErrorCode::WidgetDisabledForAgent.as_str(),
+                    "the widget is switched off for this agent, so this call does nothing",
+                );
+                return;
+            }
+            Stage::Stopped => {
+                self.start_again(cx);
+                return self.call(command, by, cx);
+            }
+            Stage::Asleep(_) | Stage::Launcher | Stage::Panel(_) => {}
+        }
+        match command {
+            Command::Open => self.open(by, cx),
+            Command::Close => self.close(by, cx),
+            Command::Toggle if self.is_open() => self.close(by, cx),
+            Command::Toggle => self.open(by, cx),
+            Command::SendMessage(text) => {
+                self.mount(cx);
+                if let Stage::Panel(panel) = self {
+                    panel.say(&text, by, cx);
+                }
+            }
+            Command::Update(layer) => self.update(*layer, cx),
+            // Taken by the caller.
+            Command::Init(_)
+            | Command::Identify(_)
+            | Command::Escalate { .. }
+            | Command::On { .. }
+            | Command::Off { .. }
+            | Command::Shutdown
+            | Command::Reset => {}
+        }
+    }
+
+    fn init(&mut self, layer: Layer, cx: &mut Cx<'_>) {
+        if let Stage::Panel(_) = self {
+            cx.warn_once(
+                ALREADY_MOUNTED,
+                "karta(\"init\") after the widget has mounted is ignored; use karta(\"update\", { theme, locale }), or shutdown first",
+            );
+            return;
+        }
+        let mut rejections = Vec::new();
+        if layer.identity.is_some() {
+            cx.core.identity.clone_from(&layer.identity);
+        }
+        let checked = check(layer, Source::Init, &mut rejections);
+        let was_secret = cx.core.layers.has_secret_key();
+        cx.core.layers.init.merge(checked);
+        let drawn = matches!(self, Stage::Launcher);
+        cx.core.resolve();
+        cx.core.dirty = drawn;
+        cx.reject(rejections);
+        if was_secret {
+            return;
+        }
+        if cx.core.config.config_url().as_deref() != Some(&cx.core.fetch.url) {
+            // Another key, server or agent: its config decides anew.
+            if let Some(id) = cx.core.fetch.asked.take() {
+                cx.run(Effect::CancelHttp(id));
+            }
+            if !matches!(self, Stage::Waiting(_) | Stage::Launcher) {
+                *self = Stage::Waiting(Vec::new());
+            }
+        } else if matches!(self, Stage::Stopped) {
+            *self = Stage::Waiting(Vec::new());
+        }
+        if !matches!(self, Stage::Hidden) {
+            self.start(None, cx);
+        }
+    }
+
+    fn update(&mut self, layer: Layer, cx: &mut Cx<'_>) {
+        let mut rejections = Vec::new();
+        let checked = check(layer, Source::Update, &mut rejections);
+        cx.core.layers.update.merge(checked);
+        cx.core.resolve();
+        cx.reject(rejections);
+        if let Stage::Panel(panel) = self {
+            panel.config_changed(cx);
+        }
+    }
+
+    fn open(&mut self, by: By, cx: &mut Cx<'_>) {
+        self.mount(cx);
+        if let Stage::Panel(panel) = self {
+            panel.open(by, cx);
+        }
+    }
+
+    fn close(&mut self, by: By, cx: &mut Cx<'_>) {
+        if let Stage::Panel(panel) = self {
+            panel.close(by, cx);
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self, Stage::Panel(panel) if panel.is_open())
+    }
+
+    /// The panel's DOM and the session, at the first need.
+    fn mount(&mut self, cx: &mut Cx<'_>) {
+        if let Stage::Launcher = self {
+            *self = Stage::Panel(Box::new(Panel::mount(cx)));
+        }
+    }
+
+    fn escalate(
+        &mut self,
+        reason: Option<String>,
+        context: Vec<(String, String)>,
+        cx: &mut Cx<'_>,
+    ) {
+        let transcript = match self {
+            Stage::Panel(panel) => panel.transcript(),
+            _ => Vec::new(),
+        };
+        let session_id = match self {
+            Stage::Panel(panel) => panel.session_id().map(String::from),
+            _ => None,
+        };
+        cx.emit(HostEvent::Escalate {
+            reason,
+            context,
+            session_id,
+            transcript,
+        });
+    }
+
+    /// `shutdown` keeps the visitor, `reset` forgets. Subscriptions stay: a page subscribes once and may start again.
+    ///
+    /// Hook for the next issue: before a reset forgets the token, it is the place to revoke the session on the server (the
+    /// goodbye would go where [`Panel::stop`] sends the peer's).
+    fn stop(&mut self, forget: bool, cx: &mut Cx<'_>) {
+        match self {
+            Stage::Panel(panel) => panel.stop(cx),
+            Stage::Asleep(_)
+            | Stage::Waiting(_)
+            | Stage::Launcher
+            | Stage::Hidden
+            | Stage::Stopped => {}
+        }
+        for timer in [Timer::ConfigDeadline, Timer::Config] {
+            cx.clear(timer);
+        }
+        if let Some(id) = cx.core.fetch.asked.take() {
+            cx.run(Effect::CancelHttp(id));
+        }
+        if cx.core.halt.take().is_some() || !cx.core.fetch.settled {
+            // So that a start asks again.
+            cx.core.fetch.url.clear();
+        }
+        let mounted = matches!(self, Stage::Panel(_));
+        *self = Stage::Stopped;
+        if forget {
+            cx.forget();
+            cx.run(Effect::ForgetStored);
+        } else if mounted {
+            cx.core.record.open = false;
+            cx.store();
+        }
+        cx.run(Effect::Unmount);
+    }
+
+    fn start_again(&mut self, cx: &mut Cx<'_>) {
+        *self = Stage::Waiting(Vec::new());
+        cx.core.fetch.backoff.succeed();
+        self.start(None, cx);
+        // A call that starts the widget again has waited long enough: the look may follow.
+        if cx.core.config.key.is_some() {
+            self.show_launcher(cx);
+        }
+    }
+
+    fn stored_elsewhere(&mut self, stored: Option<Box<Stored>>, cx: &mut Cx<'_>) {
+        match (stored, &mut *self) {
+            (Some(stored), Stage::Panel(panel)) => panel.stored_elsewhere(*stored, cx),
+            (Some(stored), Stage::Launcher | Stage::Waiting(_)) => cx.core.record = *stored,
+            // Another tab has reset: this one forgets too. Its page has not asked for the button to go, so that stays.
+            (None, Stage::Panel(panel)) => {
+                panel.stop(cx);
+                cx.forget();
+                cx.run(Effect::Unmount);
+                *self = Stage::Launcher;
+                cx.render();
+            }
+            (None, Stage::Launcher | Stage::Waiting(_)) => cx.forget(),
+            (_, Stage::Asleep(_) | Stage::Hidden | Stage::Stopped) => {}
+        }
+    }
+}
+
+fn ask_config(cx: &mut Cx<'_>) {
+    if cx.core.fetch.asked.is_some() || cx.core.fetch.settled {
+        return;
+    }
+    let id = cx.id();
+    cx.core.fetch.asked = Some(id);
+    let url = cx.core.fetch.url.clone();
+    cx.clear(Timer::Config);
+    cx.http(get_config(id, url));
+}
+
+fn get_config(id: Id, url: String) -> HttpRequest {
+    HttpRequest {
+        id,
+        method: Method::Get,
+        url,
+        token: None,
+        body: Body::None,
+        expect: Expect::Config,
+        keepalive: false,
+    }
+}
+
+fn retry_config(retry_after_seconds: Option<u32>, cx: &mut Cx<'_>) {
+    let failures = cx.core.fetch.backoff.failures();
+    let _ = cx.core.fetch.backoff.fail(&mut cx.core.random);
+    let step = (CONFIG_RETRY_FIRST_MS << failures.min(16)).min(CONFIG_RETRY_CAP_MS);
+    let asked = u64::from(retry_after_seconds.unwrap_or(0)) * 1_000;
+    let delay = step / 2 + cx.core.random.below(step);
+    cx.timer(Timer::Config, delay.max(asked.min(CONFIG_RETRY_CAP_MS)));
+}
+
+fn queue_full(cx: &mut Cx<'_>) {
+    cx.warn_once(
+        QUEUE_FULL,
+        "more than 1000 calls wait for init; the newest are dropped",
+    );
+}
+
+fn secret_key() -> HostEvent {
+    HostEvent::Error {
+        message: String::from(
+            "A secret key (sk_…) is in this page. Use the public key (pk_…) and rotate the secret one.",
+        ),
+        code: Some(String::from(SECRET_KEY)),
+    }
+}
