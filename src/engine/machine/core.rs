@@ -165,18 +165,21 @@ impl Cx<'_> {
             config,
             ..
         } = &mut *self.core;
-        if written.as_ref() == Some(record) {
+        let Some(key) = config
+            .key
+            .clone()
+            .filter(|_| written.as_ref() != Some(record))
+        else {
             return;
-        }
+        };
         *written = Some(record.clone());
-        if let Some(key) = &config.key {
-            records.retain(|(have, _)| have != key);
-            records.push((key.clone(), record.clone()));
-        }
-        self.out.push(Effect::Store(self.core.record.clone()));
+        records.retain(|(have, _)| *have != key);
+        records.push((key.clone(), record.clone()));
+        let record = Box::new(record.clone());
+        self.out.push(Effect::Store { key, record });
     }
 
-    /// Forgets visitor, session and what was not sent.
+    /// Forgets visitor, session, identity and what was not sent.
     pub fn forget(&mut self) {
         let Core {
             records, config, ..

@@ -93,7 +93,7 @@ impl Panel {
             Msg::PageRestored => self.page_restored(cx),
             Msg::Visible => self.came_to_the_front(cx),
             // Taken by the stage.
-            Msg::Booted(_) | Msg::Command(_) | Msg::Rejected(_) | Msg::StoredElsewhere(_) => {}
+            Msg::Booted(_) | Msg::Command(_) | Msg::Rejected(_) | Msg::StoredElsewhere { .. } => {}
         }
         self.tell_connection(cx);
     }

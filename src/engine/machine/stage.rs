@@ -65,7 +65,11 @@ impl Stage {
             }
             Msg::TimerFired(Timer::ConfigDeadline) => self.config_is_late(cx),
             Msg::TimerFired(Timer::Config) => ask_config(cx),
-            Msg::StoredElsewhere(stored) => self.stored_elsewhere(stored, cx),
+            Msg::StoredElsewhere { key, record } => {
+                if cx.core.config.key.as_ref() == Some(&key) {
+                    self.stored_elsewhere(record, cx);
+                }
+            }
             Msg::Online | Msg::Offline => {
                 cx.core.online = msg == Msg::Online;
                 if cx.core.online && cx.core.fetch.backoff.failures() > 0 && !cx.core.fetch.settled
@@ -419,7 +423,9 @@ impl Stage {
         *self = Stage::Stopped;
         if forget {
             cx.forget();
-            cx.run(Effect::ForgetStored);
+            if let Some(key) = cx.core.config.key.clone() {
+                cx.run(Effect::ForgetStored { key });
+            }
         } else if mounted {
             cx.core.record.open = false;
             cx.store();
