@@ -1,1 +1,71 @@
-//! service
+//! What an owner can do: keys, agents, knowledge, branding. One layer under the command line and the admin API, so that both check
+//! the same things in the same words. Knows neither HTTP nor a terminal.
+
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Store, StoreError};
+use std::path::Path;
+use std::sync::Arc;
+
+pub mod agents;
+pub mod branding;
+pub mod keys;
+pub mod knowledge;
+
+/// The one account of a self-hosted server. The tables carry the account everywhere, so more can come.
+pub const ACCOUNT: &str = "main";
+
+/// Why an order was not carried out. The words say what to do instead.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{0}")]
+    NotFound(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Opens the data directory: creates and migrates the database, and makes the first agent.
+pub async fn open(data_dir: &Path) -> Result<Arc<SqliteStore>, ServiceError> {
+    let store = Arc::new(SqliteStore::open(data_dir).await?);
+    agents::ensure_first(&*store, ACCOUNT).await?;
+    Ok(store)
+}
+
+/// Trimmed, not empty, within `max` characters and without control characters.
+fn line(field: &str, text: &str, max: usize) -> Result<String, ServiceError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(ServiceError::Invalid(format!("{field} must not be empty")));
+    }
+    if text.chars().count() > max {
+        return Err(ServiceError::Invalid(format!(
+            "{field} is longer than {max} characters; shorten it"
+        )));
+    }
+    if text.chars().any(|c| c.is_control() && c != '\n') {
+        return Err(ServiceError::Invalid(format!(
+            "{field} must not hold control characters"
+        )));
+    }
+    Ok(text.to_owned())
+}
+
+/// An http(s) address without user name, as it is shown to visitors.
+fn web_address(field: &str, text: &str) -> Result<String, ServiceError> {
+    let wrong = || {
+        ServiceError::Invalid(format!(
+            "{field} must be a full web address like https://www.example.com/page"
+        ))
+    };
+    let url = url::Url::parse(text.trim()).map_err(|_| wrong())?;
+    let fits = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none();
+    if fits { Ok(url.into()) } else { Err(wrong()) }
+}
+
+async fn known_agent(store: &dyn Store, account: &str, id: &str) -> Result<(), ServiceError> {
+    agents::get(store, account, id).await.map(drop)
+}

@@ -83,7 +83,10 @@ impl Sessions {
             }),
         };
         if !unfinished.is_empty() {
-            tracing::info!(count = unfinished.len(), "running turns again that were cut");
+            tracing::info!(
+                count = unfinished.len(),
+                "running turns again that were cut"
+            );
         }
         let inner = sessions.inner.clone();
         sessions.inner.tasks.spawn(async move {
@@ -103,7 +106,10 @@ impl Sessions {
         let inner = &self.inner;
         inner.closing.cancel();
         inner.tasks.close();
-        if tokio::time::timeout(grace, inner.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(grace, inner.tasks.wait())
+            .await
+            .is_err()
+        {
             inner.halted.cancel();
             inner.tasks.wait().await;
         }
@@ -239,7 +245,9 @@ fn closing() -> Fault {
 }
 
 fn owns(who: &Principal, record: &SessionRecord) -> bool {
-    record.account == who.account && record.subject == who.subject && record.agent_id == who.agent_id
+    record.account == who.account
+        && record.subject == who.subject
+        && record.agent_id == who.agent_id
 }
 
 /// A write that failed for now is worth trying again; anything else is ours.
@@ -249,7 +257,8 @@ fn write_fault(error: StoreError) -> Fault {
             tracing::error!(%error, "cannot write");
             Fault::Refused {
                 code: ErrorCode::Overloaded,
-                message: "The server cannot store this at the moment. Send it again in a moment.".into(),
+                message: "The server cannot store this at the moment. Send it again in a moment."
+                    .into(),
                 retry_after_seconds: Some(2),
             }
         }

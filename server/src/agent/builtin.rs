@@ -33,13 +33,23 @@ impl Runtime for Builtin {
             Some(best) => {
                 write(&best.text, sink).await;
                 Ok(Answer {
-                    sources: vec![Source { title: best.title.clone(), url: best.url.clone() }],
+                    sources: vec![Source {
+                        title: best.title.clone(),
+                        url: best.url.clone(),
+                    }],
                     ..Answer::default()
                 })
             }
             None => {
-                write("I don't know that. Would you like to talk to a person?", sink).await;
-                Ok(Answer { offer_person: true, ..Answer::default() })
+                write(
+                    "I don't know that. Would you like to talk to a person?",
+                    sink,
+                )
+                .await;
+                Ok(Answer {
+                    offer_person: true,
+                    ..Answer::default()
+                })
             }
         }
     }

@@ -39,7 +39,10 @@ pub struct OpenAi {
 
 impl OpenAi {
     pub fn new(store: Arc<dyn Store>, config: OpenAiConfig) -> Self {
-        Self { _store: store, config }
+        Self {
+            _store: store,
+            config,
+        }
     }
 }
 

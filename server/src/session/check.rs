@@ -6,10 +6,16 @@ use karta_protocol::{ClientEvent, ErrorCode, MESSAGE_MAX_BYTES, client};
 /// What a client event asks for, valid by construction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
-    Message { id: String, text: String },
+    Message {
+        id: String,
+        text: String,
+    },
     Interrupt,
     Retry,
-    Feedback { part_id: String, rating: &'static str },
+    Feedback {
+        part_id: String,
+        rating: &'static str,
+    },
 }
 
 const ID_MAX: usize = 64;
@@ -30,8 +36,12 @@ pub fn order(event: ClientEvent) -> Result<Order, Fault> {
                 Some(_) | None => return Err(invalid("`rating` must be \"up\" or \"down\".")),
             },
         }),
-        client::TOOL_CONFIRMATION => Err(invalid("No tool of this session waits for a confirmation.")),
-        "" => Err(invalid("`type` is missing; for a message it is \"user.message\".")),
+        client::TOOL_CONFIRMATION => {
+            Err(invalid("No tool of this session waits for a confirmation."))
+        }
+        "" => Err(invalid(
+            "`type` is missing; for a message it is \"user.message\".",
+        )),
         _ => Err(invalid(
             "Unknown `type`. Use user.message, user.interrupt, user.retry or user.feedback.",
         )),
@@ -41,7 +51,9 @@ pub fn order(event: ClientEvent) -> Result<Order, Fault> {
 fn id(field: &str, id: Option<String>) -> Result<String, Fault> {
     let id = id.unwrap_or_default();
     let fits = (1..=ID_MAX).contains(&id.len())
-        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
     if fits {
         Ok(id)
     } else {
@@ -86,27 +98,66 @@ mod tests {
     }
 
     fn check(event: ClientEvent, expected: Result<Order, ErrorCode>) {
-        assert_eq!(order(event.clone()).map_err(|f| f.code()), expected, "{event:?}");
+        assert_eq!(
+            order(event.clone()).map_err(|f| f.code()),
+            expected,
+            "{event:?}"
+        );
     }
 
     #[test]
     fn messages_need_an_id_and_some_text() {
-        let ok = |text: &str| Ok(Order::Message { id: "m-1_A".into(), text: text.into() });
+        let ok = |text: &str| {
+            Ok(Order::Message {
+                id: "m-1_A".into(),
+                text: text.into(),
+            })
+        };
         check(message("m-1_A", "Hello"), ok("Hello"));
         check(message("m-1_A", " \u{0}Hello\u{0}\n"), ok("Hello"));
-        check(message("m-1_A", &"x".repeat(MESSAGE_MAX_BYTES)), ok(&"x".repeat(MESSAGE_MAX_BYTES)));
-        check(message("m-1_A", &"x".repeat(MESSAGE_MAX_BYTES + 1)), Err(ErrorCode::PayloadTooLarge));
-        for (id, text) in [("", "Hello"), ("a b", "Hello"), ("ä", "Hello"), (&"x".repeat(65), "Hello"), ("m", " \n\0 ")] {
+        check(
+            message("m-1_A", &"x".repeat(MESSAGE_MAX_BYTES)),
+            ok(&"x".repeat(MESSAGE_MAX_BYTES)),
+        );
+        check(
+            message("m-1_A", &"x".repeat(MESSAGE_MAX_BYTES + 1)),
+            Err(ErrorCode::PayloadTooLarge),
+        );
+        for (id, text) in [
+            ("", "Hello"),
+            ("a b", "Hello"),
+            ("ä", "Hello"),
+            (&"x".repeat(65), "Hello"),
+            ("m", " \n\0 "),
+        ] {
             check(message(id, text), Err(ErrorCode::RequestInvalid));
         }
-        check(ClientEvent { id: None, ..message("m", "Hello") }, Err(ErrorCode::RequestInvalid));
-        check(ClientEvent { text: None, ..message("m", "Hello") }, Err(ErrorCode::RequestInvalid));
+        check(
+            ClientEvent {
+                id: None,
+                ..message("m", "Hello")
+            },
+            Err(ErrorCode::RequestInvalid),
+        );
+        check(
+            ClientEvent {
+                text: None,
+                ..message("m", "Hello")
+            },
+            Err(ErrorCode::RequestInvalid),
+        );
     }
 
     #[test]
     fn unknown_types_are_refused() {
         for kind in ["", "user.shout", "hello", "ping", "session.error", "\u{0}"] {
-            check(ClientEvent { kind: kind.into(), ..message("m", "Hello") }, Err(ErrorCode::RequestInvalid));
+            check(
+                ClientEvent {
+                    kind: kind.into(),
+                    ..message("m", "Hello")
+                },
+                Err(ErrorCode::RequestInvalid),
+            );
         }
     }
 
@@ -118,7 +169,13 @@ mod tests {
             rating: Some(rating.into()),
             ..ClientEvent::default()
         };
-        check(feedback("up"), Ok(Order::Feedback { part_id: "p_1".into(), rating: "up" }));
+        check(
+            feedback("up"),
+            Ok(Order::Feedback {
+                part_id: "p_1".into(),
+                rating: "up",
+            }),
+        );
         check(feedback("sideways"), Err(ErrorCode::RequestInvalid));
     }
 }

@@ -52,8 +52,16 @@ mod tests {
     use super::*;
 
     fn log(script: &str) -> Vec<SessionEvent> {
-        let event = |kind, text: &str| SessionEvent { kind, text: Some(text.into()), ..SessionEvent::default() };
-        let idle = |reason| SessionEvent { kind: EventType::StatusIdle, stop_reason: Some(reason), ..SessionEvent::default() };
+        let event = |kind, text: &str| SessionEvent {
+            kind,
+            text: Some(text.into()),
+            ..SessionEvent::default()
+        };
+        let idle = |reason| SessionEvent {
+            kind: EventType::StatusIdle,
+            stop_reason: Some(reason),
+            ..SessionEvent::default()
+        };
         script
             .split(' ')
             .map(|word| match word.split_at(1) {

@@ -82,7 +82,9 @@ pub async fn load(inner: &Arc<Inner>, id: &str) -> Result<Option<Arc<Hub>>, Faul
             let mut cut = record.info.status == SessionStatus::Running;
             if !cut && record.asked_seq > record.turn_seq {
                 let running = [turn::running()];
-                hub.commit(&*inner.store, id, &mut gate, &running).await.map_err(Some)?;
+                hub.commit(&*inner.store, id, &mut gate, &running)
+                    .await
+                    .map_err(Some)?;
                 cut = true;
             }
             // Nothing is awaited from here on: a caller who goes away leaves either no trace or a loaded hub.

@@ -85,16 +85,31 @@ impl Stage {
         store.put_agent(&agent).await.expect("an agent");
         let (calls, called) = mpsc::unbounded_channel();
         let runtimes = Runtimes::only(Arc::new(Puppet { calls }));
-        let sessions = Sessions::start(store.clone(), runtimes).await.expect("sessions");
-        Self { dir, store, sessions, calls: Mutex::new(called) }
+        let sessions = Sessions::start(store.clone(), runtimes)
+            .await
+            .expect("sessions");
+        Self {
+            dir,
+            store,
+            sessions,
+            calls: Mutex::new(called),
+        }
     }
 
     async fn session(&self) -> String {
-        self.sessions.create(&who(), None).await.expect("a session").id
+        self.sessions
+            .create(&who(), None)
+            .await
+            .expect("a session")
+            .id
     }
 
     async fn send(&self, session: &str, id: &str, text: &str) -> u64 {
-        self.submit(session, message(id, text)).await.expect("accepted").seq.expect("a seq")
+        self.submit(session, message(id, text))
+            .await
+            .expect("accepted")
+            .seq
+            .expect("a seq")
     }
 
     async fn submit(&self, session: &str, event: ClientEvent) -> Result<Accepted, Fault> {
@@ -106,17 +121,29 @@ impl Stage {
     }
 
     async fn read(&self, session: &str, after: u64) -> Reader {
-        let subscription = self.sessions.subscribe(&who(), session, after).await.expect("a reader");
+        let subscription = self
+            .sessions
+            .subscribe(&who(), session, after)
+            .await
+            .expect("a reader");
         Reader { subscription }
     }
 
     async fn log(&self, session: &str) -> Vec<SessionEvent> {
-        self.store.events(session, 0, 100_000).await.expect("the log")
+        self.store
+            .events(session, 0, 100_000)
+            .await
+            .expect("the log")
     }
 
     /// Drops everything in flight, as a kill would, and starts again on the same file.
     async fn crash(self) -> Self {
-        let Stage { dir, store, sessions, calls } = self;
+        let Stage {
+            dir,
+            store,
+            sessions,
+            calls,
+        } = self;
         sessions.inner.halted.cancel();
         sessions.inner.tasks.close();
         sessions.inner.tasks.wait().await;
@@ -173,13 +200,20 @@ fn message(id: &str, text: &str) -> ClientEvent {
 }
 
 fn order(kind: &str) -> ClientEvent {
-    ClientEvent { kind: kind.into(), ..ClientEvent::default() }
+    ClientEvent {
+        kind: kind.into(),
+        ..ClientEvent::default()
+    }
 }
 
 /// `user.message "Hi"` and so on, one line each, to compare logs by eye.
 fn script(events: &[SessionEvent]) -> Vec<String> {
     let line = |event: &SessionEvent| {
-        let mut line = serde_json::to_value(event.kind).expect("a kind").as_str().expect("a string").to_owned();
+        let mut line = serde_json::to_value(event.kind)
+            .expect("a kind")
+            .as_str()
+            .expect("a string")
+            .to_owned();
         if event.delta {
             line.push_str(" +");
         }
@@ -222,8 +256,14 @@ async fn a_message_is_answered_and_the_log_says_so() {
     assert_eq!(seen[3].offset, Some(3));
     assert_eq!(seen[2].part_id, seen[4].part_id);
     let log = stage.log(&session).await;
-    assert_eq!(log.iter().filter_map(|e| e.seq).collect::<Vec<_>>(), [1, 2, 3, 4]);
-    assert_eq!(log, seen.into_iter().filter(|e| !e.delta).collect::<Vec<_>>());
+    assert_eq!(
+        log.iter().filter_map(|e| e.seq).collect::<Vec<_>>(),
+        [1, 2, 3, 4]
+    );
+    assert_eq!(
+        log,
+        seen.into_iter().filter(|e| !e.delta).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test]
@@ -249,7 +289,10 @@ async fn sending_again_is_harmless() {
     reader.until(EventType::StatusIdle).await;
     assert_eq!(stage.send(&session, "m1", "Hi").await, seq);
     assert_eq!(stage.log(&session).await.len(), 4);
-    assert!(stage.calls.lock().await.try_recv().is_err(), "no second turn");
+    assert!(
+        stage.calls.lock().await.try_recv().is_err(),
+        "no second turn"
+    );
 }
 
 #[tokio::test]
@@ -266,7 +309,10 @@ async fn messages_during_a_turn_are_answered_together_by_the_next() {
     assert_eq!(second.turn.questions, ["Two", "Three"]);
     assert_eq!(
         second.turn.history,
-        [Line::Visitor("One".into()), Line::Agent("Answer one".into())]
+        [
+            Line::Visitor("One".into()),
+            Line::Agent("Answer one".into())
+        ]
     );
     second.reply("Answer two");
     reader.until(EventType::StatusIdle).await;
@@ -296,15 +342,28 @@ async fn interrupting_keeps_what_was_streamed_and_stops_the_runtime() {
     let call = stage.call().await;
     call.say("Half an ans");
     reader.until(EventType::AgentMessage).await;
-    stage.submit(&session, order(client::INTERRUPT)).await.expect("accepted");
+    stage
+        .submit(&session, order(client::INTERRUPT))
+        .await
+        .expect("accepted");
     let seen = reader.until(EventType::StatusIdle).await;
     assert_eq!(
         script(&seen),
-        ["agent.message \"Half an ans\" interrupted", "session.status_idle Interrupted"]
+        [
+            "agent.message \"Half an ans\" interrupted",
+            "session.status_idle Interrupted"
+        ]
     );
     assert!(call.gone.await.is_err(), "the runtime's future was dropped");
     // With nothing running it does nothing.
-    assert_eq!(stage.submit(&session, order(client::INTERRUPT)).await.expect("accepted").seq, None);
+    assert_eq!(
+        stage
+            .submit(&session, order(client::INTERRUPT))
+            .await
+            .expect("accepted")
+            .seq,
+        None
+    );
     stage.send(&session, "m2", "Go on").await;
     assert_eq!(stage.call().await.turn.questions, ["Go on"]);
 }
@@ -316,7 +375,8 @@ async fn a_failure_is_told_kindly_and_retry_asks_again() {
     let mut reader = stage.read(&session, 0).await;
     stage.send(&session, "m1", "Hi").await;
     let call = stage.call().await;
-    call.say("Half").cue(Cue::Fail(AgentFailure::Broken("SECRET-DETAIL".into())));
+    call.say("Half")
+        .cue(Cue::Fail(AgentFailure::Broken("SECRET-DETAIL".into())));
     let seen = reader.until(EventType::StatusIdle).await;
     let error = &seen[seen.len() - 2];
     assert_eq!(error.kind, EventType::SessionError);
@@ -324,16 +384,31 @@ async fn a_failure_is_told_kindly_and_retry_asks_again() {
     assert!(!format!("{:?}", stage.log(&session).await).contains("SECRET-DETAIL"));
     // The half answer is withdrawn from whoever saw it begin.
     let synced = reader.event().await;
-    assert_eq!((synced.kind, synced.part_id, synced.seq), (EventType::Synced, None, Some(4)));
-    stage.submit(&session, order(client::RETRY)).await.expect("accepted");
+    assert_eq!(
+        (synced.kind, synced.part_id, synced.seq),
+        (EventType::Synced, None, Some(4))
+    );
+    stage
+        .submit(&session, order(client::RETRY))
+        .await
+        .expect("accepted");
     let call = stage.call().await;
     assert_eq!(call.turn.questions, ["Hi"]);
     // Pressing twice is harmless.
-    stage.submit(&session, order(client::RETRY)).await.expect("accepted");
+    stage
+        .submit(&session, order(client::RETRY))
+        .await
+        .expect("accepted");
     call.reply("Hello");
     reader.until(EventType::StatusIdle).await;
-    stage.submit(&session, order(client::RETRY)).await.expect("accepted");
-    assert!(stage.calls.lock().await.try_recv().is_err(), "nothing left to answer");
+    stage
+        .submit(&session, order(client::RETRY))
+        .await
+        .expect("accepted");
+    assert!(
+        stage.calls.lock().await.try_recv().is_err(),
+        "nothing left to answer"
+    );
 }
 
 #[tokio::test]
@@ -344,7 +419,10 @@ async fn a_panicking_runtime_fails_its_turn_only() {
     stage.send(&session, "m1", "Hi").await;
     stage.call().await.cue(Cue::Panic);
     let seen = reader.until(EventType::StatusIdle).await;
-    assert_eq!(seen.last().and_then(|e| e.stop_reason), Some(StopReason::Error));
+    assert_eq!(
+        seen.last().and_then(|e| e.stop_reason),
+        Some(StopReason::Error)
+    );
     stage.send(&session, "m2", "Still there?").await;
     let call = stage.call().await;
     assert_eq!(call.turn.questions, ["Hi", "Still there?"]);
@@ -360,7 +438,10 @@ async fn an_empty_answer_is_a_failure() {
     stage.send(&session, "m1", "Hi").await;
     stage.call().await.cue(Cue::Done(Answer::default()));
     let seen = reader.until(EventType::StatusIdle).await;
-    assert_eq!(seen.last().and_then(|e| e.stop_reason), Some(StopReason::Error));
+    assert_eq!(
+        seen.last().and_then(|e| e.stop_reason),
+        Some(StopReason::Error)
+    );
 }
 
 #[tokio::test]
@@ -398,7 +479,10 @@ async fn a_turn_that_a_crash_cut_is_run_again_once() {
     let stage = stage.crash().await;
     stage.sessions.inner.tasks.close();
     stage.sessions.inner.tasks.wait().await;
-    assert!(stage.calls.lock().await.try_recv().is_err(), "nothing was cut");
+    assert!(
+        stage.calls.lock().await.try_recv().is_err(),
+        "nothing was cut"
+    );
 }
 
 #[tokio::test]
@@ -411,7 +495,10 @@ async fn a_question_that_no_turn_took_is_answered_after_a_restart() {
         text: Some("Hi".into()),
         ..SessionEvent::default()
     };
-    assert!(matches!(stage.store.append(&session, vec![event]).await, Ok(Appended::New(_))));
+    assert!(matches!(
+        stage.store.append(&session, vec![event]).await,
+        Ok(Appended::New(_))
+    ));
     let stage = stage.crash().await;
     assert_eq!(stage.call().await.turn.questions, ["Hi"]);
 }
@@ -460,7 +547,11 @@ async fn a_reader_who_joins_mid_answer_gets_the_text_so_far() {
     let replayed = late.until(EventType::Synced).await;
     assert_eq!(
         script(&replayed),
-        ["session.status_running", "agent.message + \"Good mor\"", "session.synced"]
+        [
+            "session.status_running",
+            "agent.message + \"Good mor\"",
+            "session.synced"
+        ]
     );
     assert_eq!(replayed[1].offset, Some(0));
     assert_eq!(replayed[1].part_id, replayed[2].part_id);
@@ -469,7 +560,11 @@ async fn a_reader_who_joins_mid_answer_gets_the_text_so_far() {
     let rest = late.until(EventType::StatusIdle).await;
     assert_eq!(
         script(&rest),
-        ["agent.message + \"ning\"", "agent.message \"Good morning\"", "session.status_idle Complete"]
+        [
+            "agent.message + \"ning\"",
+            "agent.message \"Good morning\"",
+            "session.status_idle Complete"
+        ]
     );
     assert_eq!(rest[0].offset, Some(8));
 }
@@ -483,7 +578,11 @@ async fn a_long_log_is_replayed_whole() {
         text: Some(n.to_string()),
         ..SessionEvent::default()
     };
-    stage.store.append(&session, (1..=1_234).map(note).collect()).await.expect("appended");
+    stage
+        .store
+        .append(&session, (1..=1_234).map(note).collect())
+        .await
+        .expect("appended");
     let mut reader = stage.read(&session, 34).await;
     let seen = reader.until(EventType::Synced).await;
     let seqs: Vec<u64> = seen.iter().filter_map(|e| e.seq).collect();
@@ -507,7 +606,10 @@ async fn a_reader_who_is_too_slow_is_ended_and_loses_nothing_by_coming_back() {
     while slow.subscription.next().await.is_some() {
         given += 1;
     }
-    assert!(given < 1_100, "{given} frames were kept for a reader who did not read");
+    assert!(
+        given < 1_100,
+        "{given} frames were kept for a reader who did not read"
+    );
     let mut back = stage.read(&session, 0).await;
     let replayed = back.until(EventType::Synced).await;
     let so_far = &replayed[replayed.len() - 2];
@@ -558,7 +660,11 @@ async fn readers_who_join_at_any_time_see_every_event_once_and_in_order() {
                             }
                         }
                         (_, None) => {
-                            assert_eq!(event.offset, Some(partial.len() as u64), "no gap, no repeat");
+                            assert_eq!(
+                                event.offset,
+                                Some(partial.len() as u64),
+                                "no gap, no repeat"
+                            );
                             partial.push_str(&event.text.unwrap_or_default());
                         }
                     }
@@ -582,9 +688,18 @@ async fn another_visitors_session_does_not_exist() {
     let stage = Stage::new().await;
     let session = stage.session().await;
     let strangers = [
-        Principal { subject: "v_2".into(), ..who() },
-        Principal { account: "other".into(), ..who() },
-        Principal { agent_id: "a_2".into(), ..who() },
+        Principal {
+            subject: "v_2".into(),
+            ..who()
+        },
+        Principal {
+            account: "other".into(),
+            ..who()
+        },
+        Principal {
+            agent_id: "a_2".into(),
+            ..who()
+        },
     ];
     let missing = |result: Result<(), Fault>| {
         let fault = result.expect_err("refused");
@@ -595,14 +710,29 @@ async fn another_visitors_session_does_not_exist() {
         let sessions = &stage.sessions;
         let words = [
             missing(sessions.page(&stranger, &session, 0).await.map(drop)),
-            missing(sessions.submit(&stranger, &session, message("m1", "Hi")).await.map(drop)),
+            missing(
+                sessions
+                    .submit(&stranger, &session, message("m1", "Hi"))
+                    .await
+                    .map(drop),
+            ),
             missing(sessions.subscribe(&stranger, &session, 0).await.map(drop)),
             missing(sessions.subscribe(&who(), "s_none", 0).await.map(drop)),
         ];
         assert!(words.iter().all(|w| *w == words[0]), "all look alike");
-        let resumed = sessions.create(&stranger, Some(&session)).await.expect("a new one");
+        let resumed = sessions
+            .create(&stranger, Some(&session))
+            .await
+            .expect("a new one");
         assert!(!resumed.resumed && resumed.id != session);
-        assert!(!sessions.list(&stranger).await.expect("a list").iter().any(|s| s.id == session));
+        assert!(
+            !sessions
+                .list(&stranger)
+                .await
+                .expect("a list")
+                .iter()
+                .any(|s| s.id == session)
+        );
     }
     assert!(stage.log(&session).await.is_empty());
 }
@@ -615,14 +745,31 @@ async fn resuming_gives_the_same_session_and_pages_its_log() {
     stage.send(&session, "m1", "Hi").await;
     stage.call().await.reply("Hello");
     reader.until(EventType::StatusIdle).await;
-    let resumed = stage.sessions.create(&who(), Some(&session)).await.expect("resumed");
-    assert_eq!((resumed.id.as_str(), resumed.resumed, resumed.last_seq), (session.as_str(), true, 4));
-    let page = stage.sessions.page(&who(), &session, 2).await.expect("a page");
-    assert_eq!(script(&page.events), ["agent.message \"Hello\"", "session.status_idle Complete"]);
+    let resumed = stage
+        .sessions
+        .create(&who(), Some(&session))
+        .await
+        .expect("resumed");
+    assert_eq!(
+        (resumed.id.as_str(), resumed.resumed, resumed.last_seq),
+        (session.as_str(), true, 4)
+    );
+    let page = stage
+        .sessions
+        .page(&who(), &session, 2)
+        .await
+        .expect("a page");
+    assert_eq!(
+        script(&page.events),
+        ["agent.message \"Hello\"", "session.status_idle Complete"]
+    );
     assert!(!page.more);
     let other = stage.session().await;
     let list = stage.sessions.list(&who()).await.expect("a list");
-    assert_eq!(list.iter().map(|s| &s.id).collect::<Vec<_>>(), [&other, &session]);
+    assert_eq!(
+        list.iter().map(|s| &s.id).collect::<Vec<_>>(),
+        [&other, &session]
+    );
 }
 
 #[tokio::test]
@@ -634,9 +781,19 @@ async fn feedback_needs_an_answer_of_this_session() {
     stage.call().await.reply("Hello");
     let seen = reader.until(EventType::StatusIdle).await;
     let part_id = seen[seen.len() - 2].part_id.clone();
-    let feedback = ClientEvent { part_id, rating: Some("up".into()), ..order(client::FEEDBACK) };
-    stage.submit(&session, feedback.clone()).await.expect("accepted");
-    stage.submit(&session, feedback.clone()).await.expect("accepted again");
+    let feedback = ClientEvent {
+        part_id,
+        rating: Some("up".into()),
+        ..order(client::FEEDBACK)
+    };
+    stage
+        .submit(&session, feedback.clone())
+        .await
+        .expect("accepted");
+    stage
+        .submit(&session, feedback.clone())
+        .await
+        .expect("accepted again");
     let other = stage.session().await;
     let refused = stage.submit(&other, feedback).await.map_err(|f| f.code());
     assert_eq!(refused, Err(ErrorCode::RequestInvalid));

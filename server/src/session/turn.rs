@@ -18,14 +18,21 @@ use tokio_util::sync::CancellationToken;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 
-pub async fn carry_out(inner: &Arc<Inner>, hub: &Arc<Hub>, order: Order) -> Result<Accepted, Fault> {
+pub async fn carry_out(
+    inner: &Arc<Inner>,
+    hub: &Arc<Hub>,
+    order: Order,
+) -> Result<Accepted, Fault> {
     let Some(record) = hub.record() else {
         return Err(Fault::Internal("a hub that is not loaded".into()));
     };
     let id = &record.info.id;
     let mut gate = hub.gate.lock().await;
     match order {
-        Order::Message { id: client_id, text } => {
+        Order::Message {
+            id: client_id,
+            text,
+        } => {
             let idle = gate.running.is_none();
             let mut events = vec![SessionEvent {
                 kind: EventType::UserMessage,
@@ -36,12 +43,18 @@ pub async fn carry_out(inner: &Arc<Inner>, hub: &Arc<Hub>, order: Order) -> Resu
             if idle {
                 events.push(running());
             }
-            match hub.commit(&*inner.store, id, &mut gate, &events).await.map_err(write_fault)? {
+            match hub
+                .commit(&*inner.store, id, &mut gate, &events)
+                .await
+                .map_err(write_fault)?
+            {
                 Appended::New(events) => {
                     if idle {
                         start(inner, hub, record, &mut gate);
                     }
-                    Ok(Accepted { seq: events.first().and_then(|event| event.seq) })
+                    Ok(Accepted {
+                        seq: events.first().and_then(|event| event.seq),
+                    })
                 }
                 Appended::Repeat(seq) => Ok(Accepted { seq: Some(seq) }),
             }
@@ -56,14 +69,21 @@ pub async fn carry_out(inner: &Arc<Inner>, hub: &Arc<Hub>, order: Order) -> Resu
             // While a turn runs, or when nothing is left to answer, there is nothing to do: pressing twice is harmless.
             if gate.running.is_none() && unanswered(inner, id, &gate).await? {
                 let events = [running()];
-                hub.commit(&*inner.store, id, &mut gate, &events).await.map_err(write_fault)?;
+                hub.commit(&*inner.store, id, &mut gate, &events)
+                    .await
+                    .map_err(write_fault)?;
                 start(inner, hub, record, &mut gate);
             }
             Ok(Accepted::default())
         }
         Order::Feedback { part_id, rating } => {
             drop(gate);
-            match inner.store.put_feedback(id, &part_id, rating).await.map_err(write_fault)? {
+            match inner
+                .store
+                .put_feedback(id, &part_id, rating)
+                .await
+                .map_err(write_fault)?
+            {
                 true => Ok(Accepted::default()),
                 false => Err(Fault::refused(
                     ErrorCode::RequestInvalid,
@@ -120,7 +140,8 @@ async fn run(
 ) {
     loop {
         let part_id = new_id("p");
-        let answer = AssertUnwindSafe(answer(inner, hub, record, turn_seq, &part_id)).catch_unwind();
+        let answer =
+            AssertUnwindSafe(answer(inner, hub, record, turn_seq, &part_id)).catch_unwind();
         let end = tokio::select! {
             biased;
             () = inner.halted.cancelled() => return,
@@ -154,7 +175,11 @@ async fn answer(
     let broken = |error: crate::store::StoreError| AgentFailure::Broken(error.to_string());
     let after = turn_seq.saturating_sub(history::WINDOW);
     let count = usize::try_from(turn_seq - after).unwrap_or(usize::MAX);
-    let events = inner.store.events(&record.info.id, after, count).await.map_err(broken)?;
+    let events = inner
+        .store
+        .events(&record.info.id, after, count)
+        .await
+        .map_err(broken)?;
     let conversation = history::read(&events);
     let agent_id = &record.agent_id;
     let agent = inner.store.agent(agent_id).await.map_err(broken)?;
@@ -261,7 +286,9 @@ fn last_words(id: &str, part_id: &str, text: &str, end: End) -> Vec<SessionEvent
 /// What the visitor hears: what happened and what to do, nothing about providers.
 fn sorry(failure: &AgentFailure) -> SessionEvent {
     let (message, retry_after_seconds) = match failure {
-        AgentFailure::Busy { retry_after_seconds } => (
+        AgentFailure::Busy {
+            retry_after_seconds,
+        } => (
             "Sorry, a lot of people are asking at once. Please try again in a moment.",
             *retry_after_seconds,
         ),

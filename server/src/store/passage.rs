@@ -184,7 +184,10 @@ mod tests {
 
     #[test]
     fn a_hash_inside_a_code_block_is_no_heading() {
-        check("```\n# not a heading\n```", &[(None, "```\n# not a heading\n```")]);
+        check(
+            "```\n# not a heading\n```",
+            &[(None, "```\n# not a heading\n```")],
+        );
     }
 
     #[test]
@@ -199,7 +202,11 @@ mod tests {
     fn a_long_paragraph_is_cut_after_a_sentence() {
         let pieces = split(&"Every word counts here. ".repeat(200));
         assert!(pieces.len() > 3);
-        assert!(pieces.iter().all(|p| p.text.len() <= MAX_BYTES && p.text.ends_with('.')));
+        assert!(
+            pieces
+                .iter()
+                .all(|p| p.text.len() <= MAX_BYTES && p.text.ends_with('.'))
+        );
     }
 
     proptest::proptest! {

@@ -27,7 +27,9 @@ pub fn words(text: &str) -> Vec<String> {
 pub fn terms(text: &str) -> Vec<Term> {
     let mut terms: Vec<Term> = Vec::new();
     for word in rephrased(words(text)) {
-        if STOP_WORDS.contains(&word.as_str()) || (word.len() < 2 && !word.bytes().all(|b| b.is_ascii_digit())) {
+        if STOP_WORDS.contains(&word.as_str())
+            || (word.len() < 2 && !word.bytes().all(|b| b.is_ascii_digit()))
+        {
             continue;
         }
         let stem = stem(&word);
@@ -38,7 +40,12 @@ pub fn terms(text: &str) -> Vec<Term> {
             break;
         }
         let related = related(&stem);
-        terms.push(Term { word, stem, related, passages: 0 });
+        terms.push(Term {
+            word,
+            stem,
+            related,
+            passages: 0,
+        });
     }
     terms
 }
@@ -260,6 +267,7 @@ const MEANINGS: &[&str] = &[
 ];
 
 /// Words that carry no subject. Sorted by nothing: the list is short and searched rarely.
+#[rustfmt::skip]
 const STOP_WORDS: &[&str] = &[
     "a", "an", "the", "and", "or", "but", "if", "then", "than", "so", "as", "of", "at", "by", "for", "with", "about", "into", "to",
     "from", "in", "on", "off", "over", "under", "up", "down", "out", "is", "am", "are", "was", "were", "be", "been", "being", "do",
@@ -313,8 +321,14 @@ mod tests {
 
     #[test]
     fn chatty_words_are_dropped() {
-        assert_eq!(stems("Hi! Could you please tell me about your warranty?"), ["warranti"]);
-        assert_eq!(stems("I don't know what you're doing"), Vec::<String>::new());
+        assert_eq!(
+            stems("Hi! Could you please tell me about your warranty?"),
+            ["warranti"]
+        );
+        assert_eq!(
+            stems("I don't know what you're doing"),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
@@ -330,7 +344,10 @@ mod tests {
 
     #[test]
     fn query_syntax_is_only_words() {
-        let query = matching(&terms("\"refund\" AND (NEAR/2 OR title:x) * - ^ ' ; DROP TABLE")).unwrap_or_default();
+        let query = matching(&terms(
+            "\"refund\" AND (NEAR/2 OR title:x) * - ^ ' ; DROP TABLE",
+        ))
+        .unwrap_or_default();
         assert!(!query.contains(['(', ')', '*', ':', '^', '\'', ';', '/', '-']));
         assert_eq!(matching(&terms("?!… \"\" * ")), None);
     }

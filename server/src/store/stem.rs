@@ -21,6 +21,7 @@ pub fn stem(word: &str) -> String {
 }
 
 /// Step 2: double suffixes to single ones.
+#[rustfmt::skip]
 const DOUBLE: &[(&[u8], &[u8])] = &[
     (b"ational", b"ate"), (b"tional", b"tion"), (b"enci", b"ence"), (b"anci", b"ance"), (b"izer", b"ize"),
     (b"bli", b"ble"), (b"alli", b"al"), (b"entli", b"ent"), (b"eli", b"e"), (b"ousli", b"ous"),
@@ -28,10 +29,12 @@ const DOUBLE: &[(&[u8], &[u8])] = &[
     (b"fulness", b"ful"), (b"ousness", b"ous"), (b"aliti", b"al"), (b"iviti", b"ive"), (b"biliti", b"ble"), (b"logi", b"log"),
 ];
 /// Step 3.
+#[rustfmt::skip]
 const SINGLE: &[(&[u8], &[u8])] = &[
     (b"icate", b"ic"), (b"ative", b""), (b"alize", b"al"), (b"iciti", b"ic"), (b"ical", b"ic"), (b"ful", b""), (b"ness", b""),
 ];
 /// Step 4.
+#[rustfmt::skip]
 const RESIDUE: &[&[u8]] = &[
     b"al", b"ance", b"ence", b"er", b"ic", b"able", b"ible", b"ant", b"ement", b"ment", b"ent", b"ion", b"ou", b"ism", b"ate",
     b"iti", b"ous", b"ive", b"ize",
@@ -154,7 +157,8 @@ mod tests {
 
     #[test]
     fn words_meet_the_stems_of_porters_paper() {
-        for (word, expected) in [
+        #[rustfmt::skip]
+        let cases = [
             ("caresses", "caress"), ("ponies", "poni"), ("cats", "cat"), ("feed", "feed"), ("agreed", "agre"),
             ("plastered", "plaster"), ("motoring", "motor"), ("sing", "sing"), ("conflated", "conflat"),
             ("hopping", "hop"), ("falling", "fall"), ("filing", "file"), ("happy", "happi"), ("sky", "sky"),
@@ -162,7 +166,8 @@ mod tests {
             ("adjustment", "adjust"), ("adoption", "adopt"), ("effective", "effect"), ("probate", "probat"),
             ("rate", "rate"), ("controlling", "control"), ("delivery", "deliveri"), ("deliveries", "deliveri"),
             ("returns", "return"), ("shipping", "ship"), ("shipped", "ship"), ("opening", "open"),
-        ] {
+        ];
+        for (word, expected) in cases {
             assert_eq!(stem(word), expected, "{word}");
         }
     }

@@ -2,8 +2,8 @@
 
 use super::row::unsigned;
 use crate::store::{Found, Passage, StoreError, Term, query};
-use sqlx::sqlite::SqlitePool;
 use sqlx::Row as _;
+use sqlx::sqlite::SqlitePool;
 use std::collections::HashMap;
 
 pub async fn search(
@@ -31,7 +31,11 @@ pub async fn search(
     .await?;
     let total = unsigned(&row, "n")?;
     let Some(matching) = query::matching(&terms) else {
-        return Ok(Found { passages: Vec::new(), terms, total });
+        return Ok(Found {
+            passages: Vec::new(),
+            terms,
+            total,
+        });
     };
     // A word in a heading says what the passage is about; one in the title, what the document is.
     let rows = sqlx::query(
@@ -61,12 +65,19 @@ pub async fn search(
             score: -rank,
         });
     }
-    Ok(Found { passages, terms, total })
+    Ok(Found {
+        passages,
+        terms,
+        total,
+    })
 }
 
 /// Fills in how many passages hold each term or a related one (the sum: an upper bound is good enough for weighing).
 async fn count(pool: &SqlitePool, terms: &mut [Term]) -> Result<(), StoreError> {
-    let stems: Vec<&String> = terms.iter().flat_map(|t| std::iter::once(&t.stem).chain(&t.related)).collect();
+    let stems: Vec<&String> = terms
+        .iter()
+        .flat_map(|t| std::iter::once(&t.stem).chain(&t.related))
+        .collect();
     let list = serde_json::to_string(&stems).map_err(|_| StoreError::Corrupt("terms".into()))?;
     let rows = sqlx::query(
         "SELECT w.term, w.doc FROM (SELECT DISTINCT value FROM json_each(?)) s JOIN passages_words w ON w.term = s.value",
@@ -90,7 +101,12 @@ async fn count(pool: &SqlitePool, terms: &mut [Term]) -> Result<(), StoreError> 
 /// A word that no document has may be mistyped: takes the nearest stem of the documents, or of the words we know relations of.
 async fn correct(pool: &SqlitePool, term: &mut Term) -> Result<bool, StoreError> {
     let limit = query::tolerance(&term.word);
-    let Some(first) = term.word.chars().next().filter(|c| limit > 0 && c.is_alphabetic()) else {
+    let Some(first) = term
+        .word
+        .chars()
+        .next()
+        .filter(|c| limit > 0 && c.is_alphabetic())
+    else {
         return Ok(false);
     };
     // People rarely get the first letter wrong, and it keeps the search to a slice of the vocabulary.

@@ -124,9 +124,8 @@ async fn run(
                     if result.is_ok() {
                         commits.fetch_add(1, Ordering::Relaxed);
                     }
-                    let result = result.and_then(|mut results| {
-                        results.pop().unwrap_or(Err(StoreError::Stopped))
-                    });
+                    let result = result
+                        .and_then(|mut results| results.pop().unwrap_or(Err(StoreError::Stopped)));
                     let [job] = job;
                     let _ = job.reply.send(result);
                 }
@@ -164,11 +163,7 @@ async fn transaction(
     Ok(results)
 }
 
-async fn apply(
-    tx: &mut SqliteConnection,
-    write: &Write,
-    now: u64,
-) -> Result<Wrote, StoreError> {
+async fn apply(tx: &mut SqliteConnection, write: &Write, now: u64) -> Result<Wrote, StoreError> {
     match write {
         Write::Append(session_id, events) => append(tx, session_id, events, now).await,
         Write::Session(record) => put_session(tx, record).await,

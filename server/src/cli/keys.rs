@@ -1,0 +1,139 @@
+//! `karta-server keys …`
+
+use super::table::table;
+use super::{Output, json};
+use crate::auth::master::MasterKey;
+use crate::service::keys::{self, NewKey};
+use crate::service::{ACCOUNT, ServiceError};
+use crate::store::{Store, WidgetKey};
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make a pair of keys. The secret one is shown this once.
+    Create {
+        /// What you call it, like "Main website".
+        #[arg(long)]
+        name: String,
+        /// A site that may use it, like https://www.example.com or https://*.example.com. Repeat for more.
+        #[arg(long = "origin", required = true, value_name = "ORIGIN")]
+        origins: Vec<String>,
+        /// Pin it to one agent.
+        #[arg(long, value_name = "ID")]
+        agent: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show all keys.
+    List {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Switch a key off at once: open widgets are refused.
+    Disable {
+        #[arg(value_name = "PUBLIC_KEY")]
+        key: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Switch a key on again.
+    Enable {
+        #[arg(value_name = "PUBLIC_KEY")]
+        key: String,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+pub async fn run(
+    command: Keys,
+    store: &dyn Store,
+    master: &MasterKey,
+) -> Result<String, ServiceError> {
+    match command {
+        Keys::Create {
+            name,
+            origins,
+            agent,
+            output,
+        } => {
+            let new = NewKey {
+                name,
+                origins,
+                agent_id: agent,
+            };
+            let created = keys::create(store, master, ACCOUNT, new).await?;
+            if output.json {
+                let mut value = shown(&created.key);
+                value["secret_key"] = Value::from(created.secret_key);
+                return Ok(json(&value));
+            }
+            let key = &created.key;
+            Ok(format!(
+                "Made the key \"{}\" for {}.\n\n  public key  {}\n  secret key  {}\n\n\
+                 The public key goes into your pages. The secret key is for your own server only;\n\
+                 write it down now, it is not shown again.",
+                key.name,
+                key.origins.join(", "),
+                key.public_key,
+                created.secret_key
+            ))
+        }
+        Keys::List { output } => {
+            let keys = keys::list(store, ACCOUNT).await?;
+            if output.json {
+                return Ok(json(&keys.iter().map(shown).collect()));
+            }
+            if keys.is_empty() {
+                return Ok("No keys yet. Make one: karta-server keys create --name \"My site\" --origin https://www.example.com".into());
+            }
+            let row = |key: &WidgetKey| {
+                vec![
+                    key.public_key.clone(),
+                    if key.enabled { "on" } else { "off" }.into(),
+                    key.agent_id.clone().unwrap_or_else(|| "-".into()),
+                    key.name.clone(),
+                    key.origins.join(", "),
+                ]
+            };
+            let rows: Vec<_> = keys.iter().map(row).collect();
+            Ok(table(
+                &["PUBLIC KEY", "STATE", "AGENT", "NAME", "ORIGINS"],
+                &rows,
+            ))
+        }
+        Keys::Disable { key, output } => switch(store, &key, false, output).await,
+        Keys::Enable { key, output } => switch(store, &key, true, output).await,
+    }
+}
+
+async fn switch(
+    store: &dyn Store,
+    key: &str,
+    on: bool,
+    output: Output,
+) -> Result<String, ServiceError> {
+    let key = keys::set_enabled(store, ACCOUNT, key, on).await?;
+    if output.json {
+        return Ok(json(&shown(&key)));
+    }
+    Ok(format!(
+        "The key \"{}\" is {}.",
+        key.name,
+        if on { "on" } else { "off" }
+    ))
+}
+
+/// Never the hash of the secret.
+fn shown(key: &WidgetKey) -> Value {
+    json!({
+        "id": key.id,
+        "name": key.name,
+        "public_key": key.public_key,
+        "origins": key.origins,
+        "agent_id": key.agent_id,
+        "enabled": key.enabled,
+        "created_ms": key.created_ms,
+    })
+}

@@ -1,0 +1,148 @@
+//! `karta-server knowledge …`
+
+use super::table::table;
+use super::{Output, json};
+use crate::service::knowledge::{self, AddedDocument, NewDocument};
+use crate::service::{ACCOUNT, ServiceError};
+use crate::store::{KnowledgeDocument, Store};
+use clap::Subcommand;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Subcommand)]
+pub enum Knowledge {
+    /// Add .txt or .md documents. One with the title of an earlier one takes its place.
+    Add {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// For this agent only; without it for every agent.
+        #[arg(long, value_name = "ID")]
+        agent: Option<String>,
+        /// Title, instead of the first heading. For one file only.
+        #[arg(long)]
+        title: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show all documents.
+    List {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Remove a document.
+    Remove {
+        id: String,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+pub async fn run(command: Knowledge, store: &dyn Store) -> Result<String, ServiceError> {
+    match command {
+        Knowledge::Add {
+            files,
+            agent,
+            title,
+            output,
+        } => {
+            if title.is_some() && files.len() > 1 {
+                return Err(ServiceError::Invalid(
+                    "--title goes with one file; several take theirs from their first headings"
+                        .into(),
+                ));
+            }
+            // All are read before the first is stored: a wrong path leaves nothing half done.
+            let new = files
+                .iter()
+                .map(|path| read(path, title.clone(), agent.clone()))
+                .collect::<Result<Vec<_>, _>>()?;
+            let mut added = Vec::with_capacity(new.len());
+            for document in new {
+                added.push(knowledge::add(store, ACCOUNT, document).await?);
+            }
+            if output.json {
+                return Ok(json(&added.iter().map(shown_added).collect()));
+            }
+            Ok(added.iter().map(told).collect::<Vec<_>>().join("\n"))
+        }
+        Knowledge::List { output } => {
+            let documents = knowledge::list(store, ACCOUNT).await?;
+            if output.json {
+                return Ok(json(&documents.iter().map(shown).collect()));
+            }
+            if documents.is_empty() {
+                return Ok(
+                    "No documents yet. Add some: karta-server knowledge add shipping.md returns.md"
+                        .into(),
+                );
+            }
+            let row = |document: &KnowledgeDocument| {
+                vec![
+                    document.id.clone(),
+                    document.agent_id.clone().unwrap_or_else(|| "all".into()),
+                    format!("{} kB", document.text.len().div_ceil(1_000)),
+                    document.title.clone(),
+                    document.url.clone().unwrap_or_default(),
+                ]
+            };
+            let rows: Vec<_> = documents.iter().map(row).collect();
+            Ok(table(&["ID", "AGENT", "SIZE", "TITLE", "SOURCE"], &rows))
+        }
+        Knowledge::Remove { id, output } => {
+            knowledge::remove(store, ACCOUNT, &id).await?;
+            Ok(if output.json {
+                json(&json!({ "removed": id }))
+            } else {
+                format!("Removed {id}.")
+            })
+        }
+    }
+}
+
+fn read(
+    path: &Path,
+    title: Option<String>,
+    agent_id: Option<String>,
+) -> Result<NewDocument, ServiceError> {
+    let bytes = std::fs::read(path)
+        .map_err(|e| ServiceError::Invalid(format!("cannot read {}: {e}", path.display())))?;
+    let file_name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    Ok(NewDocument {
+        file_name,
+        bytes,
+        title,
+        agent_id,
+    })
+}
+
+fn told(added: &AddedDocument) -> String {
+    let verb = if added.replaced { "Renewed" } else { "Added" };
+    let (title, id) = (&added.document.title, &added.document.id);
+    let plural = if added.passages == 1 { "" } else { "s" };
+    format!(
+        "{verb} \"{title}\" ({} passage{plural}): {id}",
+        added.passages
+    )
+}
+
+fn shown_added(added: &AddedDocument) -> Value {
+    let mut value = shown(&added.document);
+    value["passages"] = Value::from(added.passages);
+    value["replaced"] = Value::from(added.replaced);
+    value
+}
+
+fn shown(document: &KnowledgeDocument) -> Value {
+    json!({
+        "id": document.id,
+        "title": document.title,
+        "url": document.url,
+        "agent_id": document.agent_id,
+        "bytes": document.text.len(),
+        "created_ms": document.created_ms,
+    })
+}

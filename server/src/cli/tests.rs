@@ -1,0 +1,294 @@
+//! The command line over a real data directory.
+
+use super::*;
+use clap::CommandFactory as _;
+use serde_json::Value;
+
+async fn run(dir: &Path, line: &[&str]) -> Result<String, ServiceError> {
+    let words = ["karta-server"].iter().chain(line);
+    let cli = Cli::try_parse_from(words).expect("a command line");
+    match cli.command {
+        Command::Admin(command) => carry_out(command, dir).await,
+        Command::Serve(_) => panic!("serve is not run here"),
+    }
+}
+
+async fn run_json(dir: &Path, line: &[&str]) -> Value {
+    let text = run(dir, &[line, &["--json"]].concat()).await.expect("done");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+async fn refused(dir: &Path, line: &[&str], part: &str) {
+    let error = run(dir, line).await.expect_err("refused");
+    let words = words(&error, dir);
+    assert!(words.contains(part), "{words}");
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_takes_the_data_directory() {
+    for line in [
+        "karta-server serve --listen 127.0.0.1:0 --data-dir /tmp/x",
+        "karta-server --data-dir /tmp/x keys list",
+        "karta-server knowledge add a.md --data-dir /tmp/x",
+    ] {
+        let cli = Cli::try_parse_from(line.split(' ')).expect("a command line");
+        assert_eq!(cli.data_dir, Path::new("/tmp/x"));
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_made_shown_once_and_switched() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path();
+    let made = run_json(
+        dir,
+        &[
+            "keys",
+            "create",
+            "--name",
+            "Shop",
+            "--origin",
+            "HTTPS://Shop.Example:443/",
+            "--origin",
+            "https://shop.example",
+        ],
+    )
+    .await;
+    let public = made["public_key"].as_str().expect("a key");
+    let secret = made["secret_key"].as_str().expect("a key");
+    assert!(public.starts_with("pk_live_main_") && public.len() == 13 + 32);
+    assert!(secret.starts_with("sk_live_main_") && secret.len() == 13 + 64);
+    assert_eq!(made["origins"], serde_json::json!(["https://shop.example"]));
+    let listed = run(dir, &["keys", "list"]).await.expect("a list");
+    assert!(listed.contains(public) && !listed.contains(secret));
+    let file = std::fs::read(dir.join("karta.db")).expect("the database");
+    assert!(
+        !file.windows(secret.len()).any(|w| w == secret.as_bytes()),
+        "the secret is stored nowhere"
+    );
+    run(dir, &["keys", "disable", public]).await.expect("off");
+    assert_eq!(run_json(dir, &["keys", "list"]).await[0]["enabled"], false);
+    run(dir, &["keys", "enable", public]).await.expect("on");
+    assert_eq!(run_json(dir, &["keys", "list"]).await[0]["enabled"], true);
+}
+
+#[tokio::test]
+async fn only_the_right_secret_matches() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = service::open(dir.path()).await.expect("a store");
+    let master = MasterKey::random();
+    let new = service::keys::NewKey {
+        name: "Shop".into(),
+        origins: vec!["https://a.example".into()],
+        agent_id: None,
+    };
+    let made = service::keys::create(&*store, &master, service::ACCOUNT, new)
+        .await
+        .expect("made");
+    assert!(service::keys::secret_matches(
+        &master,
+        &made.key,
+        &made.secret_key
+    ));
+    assert!(!service::keys::secret_matches(
+        &master,
+        &made.key,
+        &made.key.public_key
+    ));
+    assert!(!service::keys::secret_matches(
+        &MasterKey::random(),
+        &made.key,
+        &made.secret_key
+    ));
+}
+
+#[tokio::test]
+async fn wrong_orders_say_what_to_do() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path();
+    std::fs::write(dir.join("a.pdf"), "x").expect("written");
+    std::fs::write(dir.join("b.md"), [0xff, 0xfe]).expect("written");
+    std::fs::write(dir.join("c.md"), "# Only a title\n").expect("written");
+    std::fs::write(dir.join("d.md"), "Source: javascript:alert(1)\n\nText").expect("written");
+    let file = |name: &str| dir.join(name).to_string_lossy().into_owned();
+    refused(
+        dir,
+        &["keys", "create", "--name", "x", "--origin", "*"],
+        "https://",
+    )
+    .await;
+    refused(
+        dir,
+        &[
+            "keys",
+            "create",
+            "--name",
+            " ",
+            "--origin",
+            "https://a.example",
+        ],
+        "name",
+    )
+    .await;
+    refused(
+        dir,
+        &[
+            "keys",
+            "create",
+            "--name",
+            "x",
+            "--origin",
+            "https://a.example",
+            "--agent",
+            "a_no",
+        ],
+        "agents list",
+    )
+    .await;
+    refused(dir, &["keys", "disable", "pk_no"], "keys list").await;
+    refused(
+        dir,
+        &["agents", "update", "a_no", "--name", "x"],
+        "agents list",
+    )
+    .await;
+    refused(
+        dir,
+        &["agents", "create", "--name", "x", "--temperature", "7"],
+        "between 0 and 2",
+    )
+    .await;
+    refused(dir, &["knowledge", "remove", "d_no"], "knowledge list").await;
+    refused(dir, &["knowledge", "add", &file("none.md")], "cannot read").await;
+    refused(dir, &["knowledge", "add", &file("a.pdf")], ".txt or .md").await;
+    refused(dir, &["knowledge", "add", &file("b.md")], "UTF-8").await;
+    refused(dir, &["knowledge", "add", &file("c.md")], "no text").await;
+    refused(dir, &["knowledge", "add", &file("d.md")], "https://").await;
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_used_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("file");
+    std::fs::write(&file, "x").expect("written");
+    refused(&file, &["keys", "list"], "--data-dir").await;
+}
+
+#[tokio::test]
+async fn agents_are_made_and_changed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path();
+    assert_eq!(
+        run_json(dir, &["agents", "list"])
+            .await
+            .as_array()
+            .map(Vec::len),
+        Some(1),
+        "a first agent is there"
+    );
+    let made = run_json(
+        dir,
+        &[
+            "agents",
+            "create",
+            "--name",
+            "Ada",
+            "--greeting",
+            "Hi",
+            "--runtime",
+            "builtin",
+            "--prompt",
+            "One?",
+            "--prompt",
+            "Two?",
+        ],
+    )
+    .await;
+    let id = made["id"].as_str().expect("an id");
+    assert_eq!(
+        made["suggested_prompts"],
+        serde_json::json!(["One?", "Two?"])
+    );
+    let changed = run_json(
+        dir,
+        &["agents", "update", id, "--greeting", "", "--widget", "off"],
+    )
+    .await;
+    assert_eq!(
+        (
+            &changed["greeting"],
+            &changed["widget_enabled"],
+            &changed["name"]
+        ),
+        (&Value::Null, &false.into(), &"Ada".into())
+    );
+}
+
+#[tokio::test]
+async fn documents_are_titled_sourced_and_renewed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path();
+    let path = dir.join("shipping-costs.md");
+    let file = path.to_string_lossy().into_owned();
+    std::fs::write(
+        &path,
+        "\u{feff}# Shipping\r\nSource: https://shop.example/shipping\r\n\r\nThree days.\r\n",
+    )
+    .expect("written");
+    let added = run_json(dir, &["knowledge", "add", &file]).await;
+    assert_eq!(
+        (&added[0]["title"], &added[0]["url"]),
+        (&"Shipping".into(), &"https://shop.example/shipping".into())
+    );
+    std::fs::write(&path, "# Shipping\n\nTwo days now.\n").expect("written");
+    let renewed = run_json(dir, &["knowledge", "add", &file]).await;
+    assert_eq!(
+        (&renewed[0]["id"], &renewed[0]["replaced"]),
+        (&added[0]["id"], &true.into())
+    );
+    std::fs::write(dir.join("opening-hours.txt"), "Monday to Friday").expect("written");
+    let plain = run_json(
+        dir,
+        &[
+            "knowledge",
+            "add",
+            &dir.join("opening-hours.txt").to_string_lossy(),
+        ],
+    )
+    .await;
+    assert_eq!(plain[0]["title"], "opening hours");
+    assert_eq!(
+        run_json(dir, &["knowledge", "list"])
+            .await
+            .as_array()
+            .map(Vec::len),
+        Some(2)
+    );
+    let store = service::open(dir).await.expect("a store");
+    let found = crate::store::Store::search(&*store, service::ACCOUNT, "a_first", "three days", 5)
+        .await
+        .expect("found");
+    assert!(
+        found.passages.iter().all(|p| !p.text.contains("Three")),
+        "the old text is gone from the index"
+    );
+    run(
+        dir,
+        &[
+            "knowledge",
+            "remove",
+            plain[0]["id"].as_str().expect("an id"),
+        ],
+    )
+    .await
+    .expect("removed");
+    let found = crate::store::Store::search(&*store, service::ACCOUNT, "a_first", "Monday", 5)
+        .await
+        .expect("found");
+    assert!(found.passages.is_empty());
+}

@@ -1,0 +1,153 @@
+//! Agents: made, listed, changed.
+
+use super::{ServiceError, line, web_address};
+use crate::store::{Agent, Store, new_id, now_ms};
+use karta_protocol::AuthMode;
+
+/// The agent that a new server begins with.
+const FIRST_ID: &str = "a_first";
+const PROMPTS_MAX: usize = 6;
+
+/// Fields to set; None leaves a field as it is. An empty text takes an optional field away.
+#[derive(Clone, Debug, Default)]
+pub struct AgentChange {
+    pub name: Option<String>,
+    pub avatar_url: Option<String>,
+    pub greeting: Option<String>,
+    pub suggested_prompts: Option<Vec<String>>,
+    pub instruction: Option<String>,
+    pub runtime: Option<String>,
+    pub model: Option<String>,
+    pub temperature: Option<f32>,
+    pub widget_enabled: Option<bool>,
+    pub auth_mode: Option<AuthMode>,
+}
+
+pub async fn create(
+    store: &dyn Store,
+    account: &str,
+    change: AgentChange,
+) -> Result<Agent, ServiceError> {
+    if change.name.is_none() {
+        return Err(ServiceError::Invalid("an agent needs a name".into()));
+    }
+    let blank = Agent {
+        id: new_id("a"),
+        account: account.to_owned(),
+        runtime: "auto".into(),
+        widget_enabled: true,
+        created_ms: now_ms(),
+        ..Agent::default()
+    };
+    let agent = changed(blank, change)?;
+    store.put_agent(&agent).await?;
+    Ok(agent)
+}
+
+pub async fn list(store: &dyn Store, account: &str) -> Result<Vec<Agent>, ServiceError> {
+    Ok(store.agents(account).await?)
+}
+
+pub async fn get(store: &dyn Store, account: &str, id: &str) -> Result<Agent, ServiceError> {
+    store
+        .agent(id)
+        .await?
+        .filter(|agent| agent.account == account)
+        .ok_or_else(|| {
+            ServiceError::NotFound("there is no such agent; `agents list` shows them all".into())
+        })
+}
+
+pub async fn update(
+    store: &dyn Store,
+    account: &str,
+    id: &str,
+    change: AgentChange,
+) -> Result<Agent, ServiceError> {
+    let agent = changed(get(store, account, id).await?, change)?;
+    store.put_agent(&agent).await?;
+    Ok(agent)
+}
+
+/// The agent for a page that names none, with a key that is pinned to none: the oldest.
+pub async fn first(store: &dyn Store, account: &str) -> Result<Option<Agent>, ServiceError> {
+    Ok(store.agents(account).await?.into_iter().next())
+}
+
+/// Makes the first agent of a new server, so that a key works at once.
+pub async fn ensure_first(store: &dyn Store, account: &str) -> Result<(), ServiceError> {
+    if store.agents(account).await?.is_empty() {
+        let agent = Agent {
+            id: FIRST_ID.into(),
+            account: account.to_owned(),
+            name: "Karta".into(),
+            greeting: Some("Hi! How can I help you today?".into()),
+            runtime: "auto".into(),
+            widget_enabled: true,
+            created_ms: now_ms(),
+            ..Agent::default()
+        };
+        store.put_agent(&agent).await?;
+    }
+    Ok(())
+}
+
+fn changed(mut agent: Agent, change: AgentChange) -> Result<Agent, ServiceError> {
+    if let Some(name) = change.name {
+        agent.name = line("the name", &name, 60)?;
+    }
+    if let Some(url) = change.avatar_url {
+        agent.avatar_url = optional(&url, |text| web_address("the avatar", text))?;
+    }
+    if let Some(greeting) = change.greeting {
+        agent.greeting = optional(&greeting, |text| line("the greeting", text, 500))?;
+    }
+    if let Some(prompts) = change.suggested_prompts {
+        if prompts.len() > PROMPTS_MAX {
+            return Err(ServiceError::Invalid(format!(
+                "at most {PROMPTS_MAX} suggested prompts fit on the screen"
+            )));
+        }
+        let prompts = prompts.iter().map(|p| line("a suggested prompt", p, 100));
+        agent.suggested_prompts = prompts.collect::<Result<_, _>>()?;
+    }
+    if let Some(instruction) = change.instruction {
+        agent.instruction = optional(&instruction, |text| {
+            let text = text.replace(['\r', '\t'], " ");
+            line("the instruction", &text, 20_000)
+        })?;
+    }
+    if let Some(runtime) = change.runtime {
+        if !matches!(runtime.as_str(), "auto" | "builtin" | "openai") {
+            return Err(ServiceError::Invalid(
+                "the runtime must be auto, builtin or openai".into(),
+            ));
+        }
+        agent.runtime = runtime;
+    }
+    if let Some(model) = change.model {
+        agent.model = optional(&model, |text| line("the model", text, 200))?;
+    }
+    if let Some(temperature) = change.temperature {
+        if !(0.0..=2.0).contains(&temperature) {
+            return Err(ServiceError::Invalid(
+                "the temperature must lie between 0 and 2".into(),
+            ));
+        }
+        agent.temperature = Some(temperature);
+    }
+    agent.widget_enabled = change.widget_enabled.unwrap_or(agent.widget_enabled);
+    agent.auth_mode = change.auth_mode.unwrap_or(agent.auth_mode);
+    Ok(agent)
+}
+
+fn optional(
+    text: &str,
+    check: impl Fn(&str) -> Result<String, ServiceError>,
+) -> Result<Option<String>, ServiceError> {
+    if text.trim().is_empty() {
+        Ok(None)
+    } else {
+        check(text).map(Some)
+    }
+}

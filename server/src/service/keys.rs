@@ -1,0 +1,115 @@
+//! Widget keys: made, listed, switched on and off. A secret key leaves here once, when it is made; only its keyed hash is kept.
+
+use super::{ServiceError, known_agent, line};
+use crate::auth::master::MasterKey;
+use crate::auth::origin::canonical_entry;
+use crate::store::{Store, WidgetKey, new_id, now_ms};
+use rand::RngCore as _;
+use std::fmt::Write as _;
+use subtle::ConstantTimeEq as _;
+
+/// A key's allowlist is read on every request; a hundred sites is more than anyone has.
+const ORIGINS_MAX: usize = 100;
+const PURPOSE: &str = "secret-key";
+
+#[derive(Clone, Debug, Default)]
+pub struct NewKey {
+    pub name: String,
+    pub origins: Vec<String>,
+    pub agent_id: Option<String>,
+}
+
+/// The only sight of the secret.
+pub struct CreatedKey {
+    pub key: WidgetKey,
+    pub secret_key: String,
+}
+
+pub async fn create(
+    store: &dyn Store,
+    master: &MasterKey,
+    account: &str,
+    new: NewKey,
+) -> Result<CreatedKey, ServiceError> {
+    let name = line("the name", &new.name, 100)?;
+    let origins = origins(&new.origins)?;
+    if let Some(agent_id) = &new.agent_id {
+        known_agent(store, account, agent_id).await?;
+    }
+    let secret_key = format!("sk_live_{account}_{}", random_hex::<32>());
+    let key = WidgetKey {
+        id: new_id("k"),
+        account: account.to_owned(),
+        name,
+        public_key: format!("pk_live_{account}_{}", random_hex::<16>()),
+        secret_hash: master.hash(PURPOSE, &secret_key),
+        origins,
+        agent_id: new.agent_id,
+        enabled: true,
+        created_ms: now_ms(),
+    };
+    store.put_key(&key).await?;
+    Ok(CreatedKey { key, secret_key })
+}
+
+pub async fn list(store: &dyn Store, account: &str) -> Result<Vec<WidgetKey>, ServiceError> {
+    Ok(store.keys(account).await?)
+}
+
+/// Switches a key by its public key or id.
+pub async fn set_enabled(
+    store: &dyn Store,
+    account: &str,
+    key: &str,
+    enabled: bool,
+) -> Result<WidgetKey, ServiceError> {
+    let keys = store.keys(account).await?;
+    let found = keys
+        .into_iter()
+        .find(|k| k.public_key == key || k.id == key);
+    let mut found = found.ok_or_else(|| {
+        ServiceError::NotFound("there is no such key; `keys list` shows them all".into())
+    })?;
+    found.enabled = enabled;
+    store.put_key(&found).await?;
+    Ok(found)
+}
+
+/// Whether this is the key's secret, in a time that does not tell how close it is.
+pub fn secret_matches(master: &MasterKey, key: &WidgetKey, secret_key: &str) -> bool {
+    let hash = master.hash(PURPOSE, secret_key);
+    hash.as_bytes().ct_eq(key.secret_hash.as_bytes()).into()
+}
+
+/// Canonical, without repeats. None at all is refused here, because such a key opens nothing.
+fn origins(entries: &[String]) -> Result<Vec<String>, ServiceError> {
+    if entries.is_empty() {
+        return Err(ServiceError::Invalid(
+            "name at least one site that may use this key, like --origin https://www.example.com"
+                .into(),
+        ));
+    }
+    if entries.len() > ORIGINS_MAX {
+        return Err(ServiceError::Invalid(format!(
+            "at most {ORIGINS_MAX} origins a key"
+        )));
+    }
+    let mut origins = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let entry = canonical_entry(entry).map_err(ServiceError::Invalid)?;
+        if !origins.contains(&entry) {
+            origins.push(entry);
+        }
+    }
+    Ok(origins)
+}
+
+fn random_hex<const BYTES: usize>() -> String {
+    let mut bytes = [0; BYTES];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
