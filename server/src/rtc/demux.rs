@@ -28,6 +28,10 @@ pub(super) fn classify(packet: &[u8]) -> Datagram<'_> {
     }
 }
 
+pub(super) fn is_stun(packet: &[u8]) -> bool {
+    matches!(packet.first(), Some(0..=3))
+}
+
 fn stun(packet: &[u8]) -> Option<Datagram<'_>> {
     let (header, mut attributes) = packet.split_at_checked(STUN_HEADER_BYTES)?;
     if header[4..8] != STUN_COOKIE {

@@ -5,6 +5,7 @@
 //! definition, so the browser's check always finds us and makes a peer-reflexive candidate, while following an offer's
 //! list would let anybody point our packets at third parties or at our own network. Audio is accepted and not answered yet.
 
+use super::demux;
 use super::sdp::{self, Offer};
 use crate::error::Fault;
 use karta_protocol::{DATA_CHANNEL_LABEL, ErrorCode};
@@ -203,6 +204,11 @@ impl Peer {
     }
 
     /// Takes a datagram that the demultiplexer gave to this peer. False: it is not genuine and had no effect.
+    ///
+    /// STUN is checked by its HMAC. Anything else must come from an address from which such a check came before, which the
+    /// driver's address map says: a DTLS ClientHello from elsewhere cannot start a handshake (the race of Enable Security, 2023).
+    /// `Rtc::accepts` is not asked about those: it waits for *our* check to succeed, and by then the browser's first
+    /// ClientHello is lost and repeated a second later.
     pub fn receive(
         &mut self,
         now: Instant,
@@ -215,9 +221,7 @@ impl Peer {
             return false;
         };
         let input = Input::Receive(now, received);
-        // STUN is checked by its HMAC; anything else must come from an address that ICE has proven. A DTLS ClientHello from
-        // elsewhere cannot start a handshake (the race of Enable Security, 2023).
-        if !self.rtc.accepts(&input) {
+        if demux::is_stun(packet) && !self.rtc.accepts(&input) {
             return false;
         }
         if let Err(error) = self.rtc.handle_input(input) {
