@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod caller;
+pub mod guarded;
 pub mod limit;
 pub mod master;
 pub mod origin;

@@ -42,7 +42,19 @@ impl Fault {
 
 impl From<crate::store::StoreError> for Fault {
     fn from(error: crate::store::StoreError) -> Self {
-        Fault::Internal(error.to_string())
+        use crate::store::StoreError;
+        match error {
+            StoreError::Unavailable(_) | StoreError::Stopped => {
+                tracing::error!(%error, "the database cannot be used");
+                Fault::Refused {
+                    code: ErrorCode::Overloaded,
+                    message: "The server cannot reach its database at the moment. Try again."
+                        .into(),
+                    retry_after_seconds: Some(2),
+                }
+            }
+            error => Fault::Internal(error.to_string()),
+        }
     }
 }
 
@@ -178,6 +190,12 @@ impl IntoResponse for ApiError {
         }
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        ApiError::from(self).into_response()
     }
 }
 

@@ -6,7 +6,7 @@ use crate::auth::limit::{Action, Counted};
 use crate::auth::origin::{self, PageHeaders, Verdict};
 use crate::auth::token::Claims;
 use crate::auth::{refresh, secret};
-use crate::error::ApiError;
+use crate::error::{ApiError, Fault};
 use crate::session::Principal;
 use crate::store::{Agent, WidgetKey};
 use axum::extract::FromRequestParts;
@@ -29,7 +29,7 @@ pub struct Caller {
 
 impl Caller {
     /// Counts the action against the caller's address, key and visitor id.
-    pub fn limit(&self, app: &App, action: Action) -> Result<(), ApiError> {
+    pub fn limit(&self, app: &App, action: Action) -> Result<(), Fault> {
         let who = Counted {
             address: Some(self.address),
             key_id: Some(&self.who.key_id),
@@ -39,7 +39,7 @@ impl Caller {
     }
 
     /// The agent is still switched on. For calls that make it work; reading the past stays possible.
-    pub async fn require_agent(&self, app: &App) -> Result<(), ApiError> {
+    pub async fn require_agent(&self, app: &App) -> Result<(), Fault> {
         match app.store.agent(&self.who.agent_id).await? {
             Some(agent) if agent.widget_enabled => Ok(()),
             _ => Err(agent_off()),
@@ -56,7 +56,7 @@ impl FromRequestParts<App> for Caller {
         let claims = app
             .tokens
             .check(token, now_ms / 1000)
-            .map_err(|refusal| ApiError::new(refusal.code(), refusal.message()))?;
+            .map_err(|refusal| Fault::refused(refusal.code(), refusal.message()))?;
         check_key_of(app, &claims, &parts.headers).await?;
         refresh::refuse_spent(app.store.as_ref(), &claims, now_ms).await?;
         Ok(Caller {
@@ -72,7 +72,7 @@ impl FromRequestParts<App> for Caller {
 pub struct Counting(IpAddr);
 
 impl Counting {
-    pub fn limit(&self, app: &App, action: Action, key_id: &str) -> Result<(), ApiError> {
+    pub fn limit(&self, app: &App, action: Action, key_id: &str) -> Result<(), Fault> {
         let who = Counted {
             address: Some(self.0),
             key_id: Some(key_id),
@@ -91,15 +91,17 @@ impl FromRequestParts<App> for Counting {
 }
 
 /// The key behind a token, checked again on every call: enabled, and the page in its list.
-pub async fn check_key_of(
-    app: &App,
-    claims: &Claims,
-    headers: &HeaderMap,
-) -> Result<WidgetKey, ApiError> {
-    let Some(key) = app.store.key_by_id(&claims.key_id).await? else {
-        return Err(unknown_key());
-    };
-    check_key(key, headers)
+pub async fn check_key_of(app: &App, claims: &Claims, headers: &HeaderMap) -> Result<(), Fault> {
+    check_page(&require_key(app, &claims.key_id).await?, headers)
+}
+
+/// The key of a token: still there, still enabled.
+pub async fn require_key(app: &App, key_id: &str) -> Result<WidgetKey, Fault> {
+    match app.store.key_by_id(key_id).await? {
+        Some(key) if key.enabled => Ok(key),
+        Some(_) => Err(key_disabled()),
+        None => Err(unknown_key()),
+    }
 }
 
 /// A key that a page named: known, enabled, and the page in its list.
@@ -107,10 +109,10 @@ pub async fn check_public_key(
     app: &App,
     public_key: &str,
     headers: &HeaderMap,
-) -> Result<WidgetKey, ApiError> {
+) -> Result<WidgetKey, Fault> {
     let public_key = public_key.trim();
     if public_key.is_empty() {
-        return Err(ApiError::new(
+        return Err(Fault::refused(
             ErrorCode::ClientKeyMissing,
             "Give the public key of the widget (pk_live_…) as client_key. `karta-server keys create` makes one.",
         ));
@@ -125,13 +127,14 @@ pub async fn check_public_key(
     let Some(key) = app.store.key_by_public(public_key).await? else {
         return Err(unknown_key());
     };
-    check_key(key, headers)
-}
-
-fn check_key(key: WidgetKey, headers: &HeaderMap) -> Result<WidgetKey, ApiError> {
     if !key.enabled {
         return Err(key_disabled());
     }
+    check_page(&key, headers)?;
+    Ok(key)
+}
+
+fn check_page(key: &WidgetKey, headers: &HeaderMap) -> Result<(), Fault> {
     let all = |name| -> Vec<&[u8]> {
         headers
             .get_all(name)
@@ -147,9 +150,9 @@ fn check_key(key: WidgetKey, headers: &HeaderMap) -> Result<WidgetKey, ApiError>
         sec_fetch_site: &sec_fetch_site,
     };
     match origin::check(page, &key.origins) {
-        Verdict::Allowed => Ok(key),
+        Verdict::Allowed => Ok(()),
         Verdict::Refused => Err(origin_not_allowed(&origin)),
-        Verdict::Malformed => Err(ApiError::new(
+        Verdict::Malformed => Err(Fault::refused(
             ErrorCode::RequestInvalid,
             "The request has more than one Origin header. A browser sends one; look for a proxy that adds another.",
         )),
@@ -157,7 +160,7 @@ fn check_key(key: WidgetKey, headers: &HeaderMap) -> Result<WidgetKey, ApiError>
 }
 
 /// The agent that this key and page talk to: the pinned one, else the one asked for, else the account's first.
-pub async fn agent_for(app: &App, key: &WidgetKey, asked: Option<&str>) -> Result<Agent, ApiError> {
+pub async fn agent_for(app: &App, key: &WidgetKey, asked: Option<&str>) -> Result<Agent, Fault> {
     let agent = match key
         .agent_id
         .as_deref()
@@ -172,7 +175,7 @@ pub async fn agent_for(app: &App, key: &WidgetKey, asked: Option<&str>) -> Resul
         }
     };
     agent.filter(|agent| agent.account == key.account).ok_or_else(|| {
-        ApiError::new(
+        Fault::refused(
             ErrorCode::RequestInvalid,
             "This key's account has no such agent. Leave agent_id out, or take one of `karta-server agents list`.",
         )
@@ -192,15 +195,15 @@ pub fn address(app: &App, parts: &Parts) -> IpAddr {
     client_address(peer, &forwarded, &app.trusted_proxies)
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+fn bearer(headers: &HeaderMap) -> Result<&str, Fault> {
     let missing = || {
-        ApiError::new(
+        Fault::refused(
             ErrorCode::TokenMissing,
             "Send the session token of /auth/guest as `Authorization: Bearer …`.",
         )
     };
     let invalid = || {
-        ApiError::new(
+        Fault::refused(
             ErrorCode::TokenInvalid,
             "Send exactly one `Authorization: Bearer <session token>`.",
         )
@@ -221,40 +224,40 @@ fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     Ok(token)
 }
 
-pub fn agent_off() -> ApiError {
-    ApiError::new(
+pub fn agent_off() -> Fault {
+    Fault::refused(
         ErrorCode::WidgetDisabledForAgent,
         "The owner has switched the widget off for this agent.",
     )
 }
 
-pub fn key_disabled() -> ApiError {
-    ApiError::new(
+pub fn key_disabled() -> Fault {
+    Fault::refused(
         ErrorCode::ClientKeyDisabled,
         "This widget key is disabled. `karta-server keys enable` switches it on again; else put another key into the page.",
     )
 }
 
-pub fn secret_key_in_browser() -> ApiError {
-    ApiError::new(
+pub fn secret_key_in_browser() -> Fault {
+    Fault::refused(
         ErrorCode::SecretKeyInBrowser,
         "A secret key (sk_…) was sent from a browser, where everyone can read it. Put the public key (pk_…) into the page and replace the secret key.",
     )
 }
 
-fn unknown_key() -> ApiError {
-    ApiError::new(
+fn unknown_key() -> Fault {
+    Fault::refused(
         ErrorCode::ClientKeyUnknown,
         "No widget key like this. Copy the public key (pk_live_…) from `karta-server keys list`.",
     )
 }
 
-fn origin_not_allowed(origin: &[&[u8]]) -> ApiError {
+fn origin_not_allowed(origin: &[&[u8]]) -> Fault {
     let page = match origin {
         [raw, ..] => raw[..raw.len().min(120)].escape_ascii().to_string(),
         [] => "(no Origin header)".to_owned(),
     };
-    ApiError::new(
+    Fault::refused(
         ErrorCode::OriginNotAllowed,
         format!(
             "The page {page} is not in this key's list of origins. The owner adds it with `karta-server keys`; it must be exactly scheme, host and port."

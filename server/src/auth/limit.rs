@@ -3,7 +3,7 @@
 //! Nothing here counts by a value that the client can choose freely: addresses come from [`super::address`], visitors and keys from a
 //! checked token. Memory is bounded: see [`ENTRIES_MAX`].
 
-use crate::error::ApiError;
+use crate::error::Fault;
 use governor::clock::{Clock, DefaultClock};
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
@@ -179,7 +179,7 @@ impl Limits {
     }
 
     /// Takes one token from each bucket that the action has, or refuses with the time to wait.
-    pub fn check(&self, action: Action, who: Counted<'_>) -> Result<(), ApiError> {
+    pub fn check(&self, action: Action, who: Counted<'_>) -> Result<(), Fault> {
         for (_, scope, gate) in self.gates.iter().filter(|gate| gate.0 == action) {
             let bucket = match scope {
                 Scope::Address => who
@@ -195,11 +195,13 @@ impl Limits {
                     Scope::Key => "this key",
                     Scope::Visitor => "this visitor",
                 };
-                return Err(ApiError::new(
-                    ErrorCode::RateLimited,
-                    format!("Too many requests from {whom}. Wait {seconds} s; the operator sets the limits (KARTA_LIMIT_…)."),
-                )
-                .retry_after(seconds));
+                return Err(Fault::Refused {
+                    code: ErrorCode::RateLimited,
+                    message: format!(
+                        "Too many requests from {whom}. Wait {seconds} s; the operator sets the limits (KARTA_LIMIT_…)."
+                    ),
+                    retry_after_seconds: Some(seconds),
+                });
             }
         }
         Ok(())
@@ -276,8 +278,15 @@ mod tests {
         let refused = limits
             .check(Action::Mint, from("192.0.2.1"))
             .expect_err("over the limit");
-        assert_eq!(refused.code, ErrorCode::RateLimited);
-        assert!((1_100..=1_200).contains(&refused.retry_after_seconds.expect("a time")));
+        let Fault::Refused {
+            code: ErrorCode::RateLimited,
+            retry_after_seconds: Some(wait),
+            ..
+        } = refused
+        else {
+            panic!("{refused}");
+        };
+        assert!((1_100..=1_200).contains(&wait));
         limits
             .check(Action::Mint, from("192.0.2.2"))
             .expect("another address");

@@ -4,7 +4,7 @@
 //! unless the replacement has been refreshed itself: only the immediate parent of the living token is forgiven.
 
 use crate::auth::token::{Claims, GRACE_S, Tokens, random_id};
-use crate::error::ApiError;
+use crate::error::Fault;
 use crate::store::Store;
 use karta_protocol::ErrorCode;
 
@@ -17,7 +17,7 @@ pub async fn rotate(
     tokens: &Tokens,
     parent: &Claims,
     now_ms: u64,
-) -> Result<Claims, ApiError> {
+) -> Result<Claims, Fault> {
     refuse_ended_family(store, parent).await?;
     let child = tokens.next(parent, random_id("t_"), now_ms / 1000);
     let forget_ms = (parent.exp + GRACE_S) * 1000 + REPEAT_MS;
@@ -30,7 +30,7 @@ pub async fn rotate(
         return Ok(child);
     }
     let Some(spent) = store.spent_token(&parent.jti).await? else {
-        return Err(ApiError::internal("a spent token has vanished"));
+        return Err(Fault::Internal("a spent token has vanished".into()));
     };
     if now_ms > spent.spent_ms + REPEAT_MS {
         end_family(store, parent).await?;
@@ -51,7 +51,7 @@ pub async fn rotate(
 }
 
 /// For ordinary calls: the token was not replaced (but for a request already on its way), and nobody replayed one of its family.
-pub async fn refuse_spent(store: &dyn Store, claims: &Claims, now_ms: u64) -> Result<(), ApiError> {
+pub async fn refuse_spent(store: &dyn Store, claims: &Claims, now_ms: u64) -> Result<(), Fault> {
     refuse_ended_family(store, claims).await?;
     match store.spent_token(&claims.jti).await? {
         Some(spent) if now_ms > spent.spent_ms + REPEAT_MS => Err(used()),
@@ -59,9 +59,9 @@ pub async fn refuse_spent(store: &dyn Store, claims: &Claims, now_ms: u64) -> Re
     }
 }
 
-async fn refuse_ended_family(store: &dyn Store, claims: &Claims) -> Result<(), ApiError> {
+async fn refuse_ended_family(store: &dyn Store, claims: &Claims) -> Result<(), Fault> {
     match store.spent_token(&claims.family).await? {
-        Some(_) => Err(ApiError::new(
+        Some(_) => Err(Fault::refused(
             ErrorCode::TokenInvalid,
             "This token's family was ended because an old token was used again. Ask for a new token at /auth/guest.",
         )),
@@ -70,7 +70,7 @@ async fn refuse_ended_family(store: &dyn Store, claims: &Claims) -> Result<(), A
 }
 
 /// Families are spent like tokens; their ids (`f_…`, `t_…`) never meet.
-async fn end_family(store: &dyn Store, claims: &Claims) -> Result<(), ApiError> {
+async fn end_family(store: &dyn Store, claims: &Claims) -> Result<(), Fault> {
     tracing::warn!(
         key_id = claims.key_id,
         "an old session token was used again; its family is ended"
@@ -81,8 +81,8 @@ async fn end_family(store: &dyn Store, claims: &Claims) -> Result<(), ApiError> 
     Ok(())
 }
 
-fn used() -> ApiError {
-    ApiError::new(
+fn used() -> Fault {
+    Fault::refused(
         ErrorCode::TokenUsed,
         "This token was replaced by a refresh. Use the newest token, or ask for a new one at /auth/guest.",
     )

@@ -34,7 +34,7 @@ pub async fn guest(
     counting.limit(&app, Action::Mint, &key.id)?;
     let agent = agent_for(&app, &key, body.agent_id.as_deref()).await?;
     if !agent.widget_enabled {
-        return Err(agent_off());
+        return Err(agent_off().into());
     }
     if agent.auth_mode == AuthMode::User {
         return Err(ApiError::new(
@@ -83,7 +83,7 @@ pub async fn refresh(
         ));
     }
     if secret::looks_like_secret_key(&body.refresh_token) {
-        return Err(secret_key_in_browser());
+        return Err(secret_key_in_browser().into());
     }
     let now_ms = app.clock.now_ms();
     let parent = app

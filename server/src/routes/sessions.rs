@@ -2,10 +2,12 @@
 
 use crate::app::App;
 use crate::auth::caller::Caller;
+use crate::auth::guarded::Guarded;
 use crate::auth::limit::Action;
 use crate::border::Json;
 use crate::error::ApiError;
 use crate::routes::config::Params;
+use crate::rtc::Conversation;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -141,8 +143,7 @@ pub async fn submit(
     Id(id): Id,
     Json(event): Json<ClientEvent>,
 ) -> Result<(StatusCode, axum::Json<Accepted>), ApiError> {
-    caller.limit(&app, Action::Message)?;
-    caller.require_agent(&app).await?;
-    let accepted = app.sessions.submit(&caller.who, &id, event).await?;
+    let who = caller.who.clone();
+    let accepted = Guarded::new(app, caller).submit(&who, &id, event).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(accepted)))
 }

@@ -4,21 +4,21 @@
 //! server stops; the widget then opens it again from its cursor.
 
 use crate::app::App;
-use crate::auth::caller::{Caller, key_disabled};
-use crate::auth::revocation::KeyGuard;
+use crate::auth::caller::Caller;
+use crate::auth::guarded::Guarded;
 use crate::error::ApiError;
 use crate::routes::config::Params;
 use crate::routes::sessions::{After, Id};
-use crate::session::{Frame, Subscription};
+use crate::rtc::Conversation;
+use crate::session::Frame;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::Stream;
-use karta_protocol::{ErrorBody, EventType, SessionEvent};
+use futures::StreamExt;
+use karta_protocol::{ErrorBody, SessionEvent};
 use std::convert::Infallible;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// Below the shortest idle timeout of common proxies (30 s), twice over.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -48,21 +48,17 @@ pub async fn open(
         Some(after) => After { after },
         None => after,
     };
-    let subscription = app
-        .sessions
-        .subscribe(&caller.who, &id, after.cursor()?)
-        .await?;
     let left_ms = (caller.claims.family_exp * 1000).saturating_sub(app.clock.now_ms());
-    let reader = Reader {
-        subscription,
-        key: app.key_watch.hold(&caller.who.key_id),
-        stopping: app.stopping.clone(),
-        until: tokio::time::Instant::now() + Duration::from_millis(left_ms),
-    };
+    let who = caller.who.clone();
+    let ends = app.stopping.clone().cancelled_owned();
+    let frames = Guarded::new(app, caller)
+        .subscribe(&who, &id, after.cursor()?)
+        .await?
+        .take_until(ends)
+        .take_until(tokio::time::sleep(Duration::from_millis(left_ms)))
+        .map(|frame| Ok::<_, Infallible>(event(&frame)));
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
-    let mut response = Sse::new(frames(reader))
-        .keep_alive(keep_alive)
-        .into_response();
+    let mut response = Sse::new(frames).keep_alive(keep_alive).into_response();
     let headers = response.headers_mut();
     headers.insert(
         header::CACHE_CONTROL,
@@ -73,26 +69,6 @@ pub async fn open(
     Ok(response)
 }
 
-struct Reader {
-    subscription: Subscription,
-    key: KeyGuard,
-    stopping: CancellationToken,
-    until: tokio::time::Instant,
-}
-
-fn frames(reader: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
-    futures::stream::unfold(Some(reader), |reader| async move {
-        let mut reader = reader?;
-        let frame = tokio::select! {
-            frame = reader.subscription.next() => frame?,
-            () = reader.key.revoked() => return Some((Ok(last_words()), None)),
-            () = reader.stopping.cancelled() => return None,
-            () = tokio::time::sleep_until(reader.until) => return None,
-        };
-        Some((Ok(event(&frame)), Some(reader)))
-    })
-}
-
 fn event(frame: &Frame) -> Event {
     // JSON has no line breaks of its own, which `data` would panic on only for carriage returns; serde escapes both.
     let event = Event::default().data(&frame.json);
@@ -100,19 +76,6 @@ fn event(frame: &Frame) -> Event {
         Some(seq) => event.id(seq.to_string()),
         None => event,
     }
-}
-
-/// Tells the widget not to come back.
-fn last_words() -> Event {
-    let error = key_disabled();
-    let event = SessionEvent {
-        kind: EventType::Error,
-        code: Some(error.code.as_str().to_owned()),
-        message: Some(error.message),
-        ..SessionEvent::default()
-    };
-    // Plain strings: cannot fail.
-    Event::default().data(serde_json::to_string(&event).unwrap_or_default())
 }
 
 fn last_event_id(headers: &HeaderMap) -> Option<u64> {

@@ -1,0 +1,82 @@
+//! A conversation with its bounds, the same for HTTPS and the data channel: how often something may be said, whether the agent is
+//! still switched on, and an end within seconds of the key being disabled.
+
+use crate::app::App;
+use crate::auth::caller::{Caller, key_disabled, require_key};
+use crate::auth::limit::Action;
+use crate::error::Fault;
+use crate::rtc::{Conversation, Frames};
+use crate::session::{Frame, Principal};
+use async_trait::async_trait;
+use futures::StreamExt;
+use karta_protocol::{Accepted, ClientEvent, EventType, SessionEvent};
+
+/// What one caller may do with the sessions of the app.
+#[derive(Clone)]
+pub struct Guarded {
+    app: App,
+    caller: Caller,
+}
+
+impl Guarded {
+    pub fn new(app: App, caller: Caller) -> Guarded {
+        Guarded { app, caller }
+    }
+}
+
+#[async_trait]
+impl Conversation for Guarded {
+    async fn check(&self, who: &Principal, session_id: &str) -> Result<(), Fault> {
+        Conversation::check(&self.app.sessions, who, session_id).await
+    }
+
+    async fn subscribe(
+        &self,
+        who: &Principal,
+        session_id: &str,
+        after: u64,
+    ) -> Result<Frames, Fault> {
+        // Held before the look, so that no moment lies between the two in which the key could be disabled unseen.
+        let key = self.app.key_watch.hold(&who.key_id);
+        require_key(&self.app, &who.key_id).await?;
+        let frames = Conversation::subscribe(&self.app.sessions, who, session_id, after).await?;
+        let guarded = futures::stream::unfold(Some((frames, key)), |reader| async move {
+            let (mut frames, key) = reader?;
+            tokio::select! {
+                frame = frames.next() => Some((frame?, Some((frames, key)))),
+                () = key.revoked() => Some((last_words(), None)),
+            }
+        });
+        Ok(guarded.boxed())
+    }
+
+    async fn submit(
+        &self,
+        who: &Principal,
+        session_id: &str,
+        event: ClientEvent,
+    ) -> Result<Accepted, Fault> {
+        self.caller.limit(&self.app, Action::Message)?;
+        require_key(&self.app, &who.key_id).await?;
+        self.caller.require_agent(&self.app).await?;
+        self.app.sessions.submit(who, session_id, event).await
+    }
+}
+
+/// Tells the widget why, and not to come back.
+fn last_words() -> Frame {
+    let fault = key_disabled();
+    let event = SessionEvent {
+        kind: EventType::Error,
+        code: Some(fault.code().as_str().to_owned()),
+        message: Some(match fault {
+            Fault::Refused { message, .. } | Fault::Internal(message) => message,
+        }),
+        ..SessionEvent::default()
+    };
+    Frame {
+        seq: None,
+        // Plain strings: cannot fail.
+        json: serde_json::to_string(&event).unwrap_or_default().into(),
+    }
+}
