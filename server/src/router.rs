@@ -3,11 +3,11 @@
 use crate::app::App;
 use crate::border;
 use crate::error::ApiError;
-use crate::routes::{auth, config, health, openapi, sessions, stream, widget};
+use crate::routes::{auth, config, connect, health, openapi, sessions, stream, widget};
 use axum::Router;
 use axum::http::{HeaderName, Method, header};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 use karta_protocol::{API_BASE, ErrorCode};
 use std::time::Duration;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -22,6 +22,8 @@ pub fn build(app: App) -> Router {
         .route("/sessions/{id}",               get(sessions::show))
         .route("/sessions/{id}/events",        post(sessions::submit))
         .route("/sessions/{id}/events/stream", get(stream::open))
+        .route("/sessions/{id}/connect",       post(connect::open))
+        .route("/sessions/{id}/connect/{connection_id}", patch(connect::patch).delete(connect::close))
         .fallback(unknown_path)
         .layer(from_fn_with_state(app.clone(), border::guard))
         .layer(from_fn(border::catch_panic))

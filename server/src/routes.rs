@@ -3,6 +3,7 @@
 
 pub mod auth;
 pub mod config;
+pub mod connect;
 pub mod health;
 pub mod openapi;
 pub mod sessions;

@@ -1,0 +1,237 @@
+//! WebRTC signalling in the shape of RFC 9725 (WHIP): POST an offer, PATCH candidates or an ICE restart, DELETE. Not WHIP itself,
+//! which is one-way and takes no data channel.
+
+use crate::app::App;
+use crate::auth::caller::{Caller, key_disabled};
+use crate::auth::limit::Action;
+use crate::error::{ApiError, Fault};
+use crate::routes::sessions::Id;
+use crate::rtc::{Conversation, Frames, Rtc};
+use crate::session::Principal;
+use async_trait::async_trait;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use karta_protocol::{API_BASE, Accepted, ClientEvent, ErrorBody, ErrorCode};
+use std::sync::Arc;
+
+const SDP: &str = "application/sdp";
+const SDP_FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+
+/// Answers an offer. The offer carries a data channel labelled `karta` and may carry a `sendrecv` audio section.
+#[utoipa::path(
+    post, path = "/api/v1/widget/sessions/{id}/connect", params(("id" = String, Path)), tag = "sessions", security(("session" = [])),
+    request_body(content = String, content_type = "application/sdp"),
+    responses(
+        (status = 201, content_type = "application/sdp", body = String, description = "the answer",
+         headers(("location" = String, description = "path of the connection"), ("etag" = String, description = "names the ICE session"))),
+        (status = 400, body = ErrorBody, description = "sdp_invalid"),
+        (status = 401, body = ErrorBody, description = "token_missing, token_invalid, token_expired, token_used, client_key_unknown"),
+        (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed, widget_disabled_for_agent"),
+        (status = 404, body = ErrorBody, description = "session_not_found"),
+        (status = 413, body = ErrorBody, description = "payload_too_large"),
+        (status = 415, body = ErrorBody, description = "request_invalid"),
+        (status = 429, body = ErrorBody, description = "rate_limited"),
+        (status = 503, body = ErrorBody, description = "overloaded: text goes on over HTTPS"),
+    )
+)]
+pub async fn open(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    caller.limit(&app, Action::Connect)?;
+    caller.require_agent(&app).await?;
+    require_type(&headers, SDP)?;
+    let who = caller.who.clone();
+    let rtc = rtc(&app)?.clone();
+    let answer = rtc
+        .connect(Arc::new(Checked { app, caller }), &who, &id, text(&body)?)
+        .await?;
+    let location = format!("{API_BASE}/sessions/{id}/connect/{}", answer.connection_id);
+    let headers = [
+        (header::CONTENT_TYPE, SDP.to_owned()),
+        (header::LOCATION, location),
+        (header::ETAG, format!("\"{}\"", answer.etag)),
+        (ACCEPT_PATCH, SDP_FRAGMENT.to_owned()),
+    ];
+    Ok((StatusCode::CREATED, headers, answer.sdp).into_response())
+}
+
+/// Takes trickled candidates (204), or restarts ICE (`If-Match: *` and new credentials: 200 and a fragment).
+#[utoipa::path(
+    patch, path = "/api/v1/widget/sessions/{id}/connect/{connection_id}", tag = "sessions", security(("session" = [])),
+    params(("id" = String, Path), ("connection_id" = String, Path), ("if-match" = String, Header, description = "the ETag, or `*` to restart ICE")),
+    request_body(content = String, content_type = "application/trickle-ice-sdpfrag"),
+    responses(
+        (status = 200, content_type = "application/trickle-ice-sdpfrag", body = String, description = "ICE restarted; a new ETag"),
+        (status = 204, description = "taken"),
+        (status = 400, body = ErrorBody, description = "sdp_invalid"),
+        (status = 401, body = ErrorBody, description = "token_missing, token_invalid, token_expired, token_used, client_key_unknown"),
+        (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed"),
+        (status = 404, body = ErrorBody, description = "connection_not_found"),
+        (status = 412, body = ErrorBody, description = "precondition_failed: an ICE session that is over"),
+        (status = 413, body = ErrorBody, description = "payload_too_large"),
+        (status = 415, body = ErrorBody, description = "request_invalid"),
+        (status = 428, body = ErrorBody, description = "precondition_required"),
+        (status = 429, body = ErrorBody, description = "rate_limited"),
+    )
+)]
+pub async fn patch(
+    State(app): State<App>,
+    caller: Caller,
+    Id((id, connection_id)): Id<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    require_type(&headers, SDP_FRAGMENT)?;
+    let tag = if_match(&headers)?;
+    if tag == "*" {
+        // Costs as much as an offer.
+        caller.limit(&app, Action::Connect)?;
+    }
+    let restarted = rtc(&app)?
+        .patch(&caller.who, &id, &connection_id, tag, text(&body)?)
+        .await?;
+    let Some((fragment, etag)) = restarted else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
+    let headers = [
+        (header::CONTENT_TYPE, SDP_FRAGMENT.to_owned()),
+        (header::ETAG, format!("\"{etag}\"")),
+    ];
+    Ok((StatusCode::OK, headers, fragment).into_response())
+}
+
+/// Ends a connection; the session stays. A page sends this when it is left, with `keepalive`.
+#[utoipa::path(
+    delete, path = "/api/v1/widget/sessions/{id}/connect/{connection_id}", tag = "sessions", security(("session" = [])),
+    params(("id" = String, Path), ("connection_id" = String, Path)),
+    responses(
+        (status = 200, description = "ended"),
+        (status = 401, body = ErrorBody, description = "token_missing, token_invalid, token_expired, token_used, client_key_unknown"),
+        (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed"),
+        (status = 404, body = ErrorBody, description = "connection_not_found"),
+        (status = 429, body = ErrorBody, description = "rate_limited"),
+    )
+)]
+pub async fn close(
+    State(app): State<App>,
+    caller: Caller,
+    Id((id, connection_id)): Id<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    rtc(&app)?.close(&caller.who, &id, &connection_id).await?;
+    Ok(StatusCode::OK)
+}
+
+/// The caller's session as a data channel sees it: every event passes the checks that a POST would.
+struct Checked {
+    app: App,
+    caller: Caller,
+}
+
+impl Checked {
+    /// The channel outlives the request, so what the request's token and key promised is asked again.
+    async fn still_allowed(&self) -> Result<(), Fault> {
+        if self.app.clock.now_s() >= self.caller.claims.family_exp {
+            return Err(Fault::refused(
+                ErrorCode::TokenExpired,
+                "The session token's time is over. Get a new one from /auth/guest and connect again.",
+            ));
+        }
+        match self.app.store.key_by_id(&self.caller.who.key_id).await? {
+            Some(key) if key.enabled => Ok(()),
+            _ => Err(key_disabled()),
+        }
+    }
+}
+
+#[async_trait]
+impl Conversation for Checked {
+    async fn check(&self, who: &Principal, session_id: &str) -> Result<(), Fault> {
+        self.app.sessions.check(who, session_id).await
+    }
+
+    async fn subscribe(
+        &self,
+        who: &Principal,
+        session_id: &str,
+        after: u64,
+    ) -> Result<Frames, Fault> {
+        self.still_allowed().await?;
+        let sessions: &dyn Conversation = &self.app.sessions;
+        let frames = sessions.subscribe(who, session_id, after).await?;
+        let key = self.app.key_watch.hold(&who.key_id);
+        let stopping = self.app.stopping.clone();
+        let over = async move {
+            tokio::select! {
+                () = key.revoked() => {}
+                () = stopping.cancelled() => {}
+            }
+        };
+        Ok(frames.take_until(Box::pin(over)).boxed())
+    }
+
+    async fn submit(
+        &self,
+        who: &Principal,
+        session_id: &str,
+        event: ClientEvent,
+    ) -> Result<Accepted, Fault> {
+        self.caller.limit(&self.app, Action::Message)?;
+        self.still_allowed().await?;
+        self.caller.require_agent(&self.app).await?;
+        self.app.sessions.submit(who, session_id, event).await
+    }
+}
+
+fn rtc(app: &App) -> Result<&Rtc, ApiError> {
+    app.rtc.as_ref().ok_or_else(|| {
+        ApiError::new(
+            ErrorCode::Overloaded,
+            "This server takes no WebRTC connections. Text goes over HTTPS.",
+        )
+        .retry_after(600)
+    })
+}
+
+fn text(body: &[u8]) -> Result<&str, ApiError> {
+    std::str::from_utf8(body)
+        .map_err(|_| ApiError::new(ErrorCode::SdpInvalid, "The SDP is not UTF-8."))
+}
+
+fn require_type(headers: &HeaderMap, wanted: &str) -> Result<(), ApiError> {
+    let given = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .unwrap_or("");
+    if given.trim().eq_ignore_ascii_case(wanted) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        ErrorCode::RequestInvalid,
+        format!("Send the body with `Content-Type: {wanted}`."),
+    )
+    .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE))
+}
+
+/// `*`, or what stands between the quotes of one strong tag. A weak tag never matches (RFC 9110 13.1.1).
+fn if_match(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let value = headers.get(header::IF_MATCH).ok_or_else(|| {
+        ApiError::new(
+            ErrorCode::PreconditionRequired,
+            "Send `If-Match` with the ETag of the last answer, or `*` to restart ICE.",
+        )
+    })?;
+    let value = value.to_str().unwrap_or("").trim();
+    Ok(value
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(value))
+}
