@@ -1,1 +1,331 @@
-//! config
+//! Flags and environment → [`Config`], valid by construction. Everything that is wrong is reported at once, each with its name and
+//! what to write instead; nothing is guessed.
+
+use crate::agent::openai::{OpenAiConfig, Secret};
+use crate::auth::address::Cidr;
+use crate::auth::limit::{RULES, Rate, Rates};
+use crate::cli::ServeArgs;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use tracing_subscriber::EnvFilter;
+
+/// Two file descriptors a connection at most, far below what systemd gives a service.
+const MAX_CONNECTIONS: usize = 10_000;
+const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
+/// Where a key is set and no model named: the provider's small one.
+const OPENAI_MODEL: &str = "gpt-4o-mini";
+
+/// How the server runs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub udp_listen: SocketAddr,
+    pub data_dir: PathBuf,
+    /// `KARTA_RTC_PUBLIC_IP`.
+    pub public_ips: Vec<IpAddr>,
+    /// `KARTA_TRUSTED_PROXIES`.
+    pub trusted_proxies: Vec<Cidr>,
+    /// `KARTA_LIMITS`, `KARTA_LIMIT_…`.
+    pub rates: Rates,
+    /// `KARTA_MAX_CONNECTIONS`.
+    pub max_connections: usize,
+    /// `OPENAI_BASE_URL`, `OPENAI_API_KEY`, `OPENAI_MODEL`.
+    pub openai: Option<OpenAiConfig>,
+    /// `KARTA_LOG`: a tracing filter.
+    pub log: String,
+    /// `KARTA_LOG_FORMAT`: `text` or `json`.
+    pub log_json: bool,
+}
+
+impl Config {
+    /// Flags have taken their own variables already (`cli`); `variables` is the whole environment.
+    pub fn read(
+        flags: &ServeArgs,
+        data_dir: &Path,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Config, Vec<String>> {
+        let mut reader = Reader {
+            // An empty variable is how a shell script unsets one.
+            variables: variables
+                .into_iter()
+                .filter(|(_, value)| !value.trim().is_empty())
+                .collect(),
+            problems: Vec::new(),
+        };
+        let listen = reader.socket("--listen (KARTA_LISTEN)", &flags.listen);
+        let udp_listen = reader.socket("--udp-listen (KARTA_UDP_LISTEN)", &flags.udp_listen);
+        let config = Config {
+            listen,
+            udp_listen,
+            data_dir: data_dir.to_owned(),
+            public_ips: reader.list("KARTA_RTC_PUBLIC_IP", "an address like 203.0.113.7"),
+            trusted_proxies: reader.list("KARTA_TRUSTED_PROXIES", "a range like 10.0.0.0/8"),
+            rates: reader.rates(),
+            max_connections: reader.max_connections(),
+            openai: reader.openai(),
+            log: reader.log(),
+            log_json: reader.log_json(),
+        };
+        if reader.problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(reader.problems)
+        }
+    }
+}
+
+struct Reader {
+    variables: BTreeMap<String, String>,
+    problems: Vec<String>,
+}
+
+impl Reader {
+    fn get(&self, name: &str) -> Option<String> {
+        self.variables
+            .get(name)
+            .map(|value| value.trim().to_owned())
+    }
+
+    fn wrong(&mut self, name: &str, problem: impl std::fmt::Display) {
+        self.problems.push(format!("{name}: {problem}"));
+    }
+
+    fn socket(&mut self, name: &str, text: &str) -> SocketAddr {
+        text.trim().parse().unwrap_or_else(|_| {
+            self.wrong(
+                name,
+                format!("`{text}` is not an address with a port, like 127.0.0.1:8787 or [::]:8787"),
+            );
+            SocketAddr::from(([127, 0, 0, 1], 0))
+        })
+    }
+
+    fn list<T: std::str::FromStr>(&mut self, name: &str, example: &str) -> Vec<T> {
+        let text = self.get(name).unwrap_or_default();
+        let items = text
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty());
+        let mut values = Vec::new();
+        for item in items {
+            match item.parse() {
+                Ok(value) => values.push(value),
+                Err(_) => self.wrong(
+                    name,
+                    format!("`{item}` is not {example}; separate several by commas"),
+                ),
+            }
+        }
+        values
+    }
+
+    fn rates(&mut self) -> Rates {
+        let mut rates = match self.get("KARTA_LIMITS").as_deref() {
+            None | Some("on") => Rates::default(),
+            Some("off") => Rates::off(),
+            Some(other) => {
+                self.wrong("KARTA_LIMITS", format!("`{other}` is neither on nor off"));
+                Rates::default()
+            }
+        };
+        let named: Vec<(String, String)> = self
+            .variables
+            .iter()
+            .filter(|(name, _)| name.starts_with("KARTA_LIMIT_"))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        for (name, value) in named {
+            let rule = name.trim_start_matches("KARTA_LIMIT_");
+            if !RULES.iter().any(|known| known.2 == rule) {
+                let known: Vec<&str> = RULES.iter().map(|rule| rule.2).collect();
+                self.wrong(
+                    &name,
+                    format!("no such limit; there are KARTA_LIMIT_ {}", known.join(", ")),
+                );
+                continue;
+            }
+            match Rate::parse(&value) {
+                Ok(rate) => rates.set(rule, rate),
+                Err(problem) => self.wrong(&name, problem),
+            }
+        }
+        rates
+    }
+
+    fn max_connections(&mut self) -> usize {
+        let name = "KARTA_MAX_CONNECTIONS";
+        let Some(text) = self.get(name) else {
+            return MAX_CONNECTIONS;
+        };
+        match text.parse() {
+            Ok(n) if (1..=1_000_000).contains(&n) => n,
+            _ => {
+                self.wrong(name, format!("`{text}` is not a number from 1 to 1000000"));
+                MAX_CONNECTIONS
+            }
+        }
+    }
+
+    fn openai(&mut self) -> Option<OpenAiConfig> {
+        let base_url = self.get("OPENAI_BASE_URL");
+        let api_key = self.get("OPENAI_API_KEY");
+        if base_url.is_none() && api_key.is_none() {
+            return None;
+        }
+        let base_url = base_url.unwrap_or_else(|| OPENAI_BASE_URL.to_owned());
+        let good = url::Url::parse(&base_url)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if !good {
+            // Not shown: people paste keys into the wrong variable.
+            self.wrong(
+                "OPENAI_BASE_URL",
+                "is not a web address like https://api.openai.com/v1",
+            );
+        }
+        if api_key
+            .as_ref()
+            .is_some_and(|key| key.chars().any(|c| !c.is_ascii_graphic()))
+        {
+            self.wrong(
+                "OPENAI_API_KEY",
+                "holds spaces or other characters that no key has",
+            );
+        }
+        Some(OpenAiConfig {
+            base_url,
+            api_key: api_key.map(Secret::new),
+            model: self
+                .get("OPENAI_MODEL")
+                .unwrap_or_else(|| OPENAI_MODEL.to_owned()),
+        })
+    }
+
+    fn log(&mut self) -> String {
+        let filter = self.get("KARTA_LOG").unwrap_or_else(|| "info".to_owned());
+        if EnvFilter::try_new(&filter).is_err() {
+            self.wrong(
+                "KARTA_LOG",
+                format!("`{filter}` is not a filter like info or karta_server=debug,warn"),
+            );
+        }
+        filter
+    }
+
+    fn log_json(&mut self) -> bool {
+        match self.get("KARTA_LOG_FORMAT").as_deref() {
+            None | Some("text") => false,
+            Some("json") => true,
+            Some(other) => {
+                self.wrong(
+                    "KARTA_LOG_FORMAT",
+                    format!("`{other}` is neither text nor json"),
+                );
+                false
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(listen: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+        let flags = ServeArgs {
+            listen: listen.into(),
+            udp_listen: "127.0.0.1:0".into(),
+        };
+        let variables = variables
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()));
+        Config::read(&flags, Path::new("data"), variables)
+    }
+
+    #[test]
+    fn without_variables_there_are_defaults() {
+        let config =
+            read("127.0.0.1:8787", &[("HOME", "/root"), ("KARTA_LIMITS", "")]).expect("good");
+        assert_eq!(config.rates, Rates::default());
+        assert_eq!(config.max_connections, MAX_CONNECTIONS);
+        assert!(config.openai.is_none() && config.trusted_proxies.is_empty() && !config.log_json);
+    }
+
+    #[test]
+    fn every_bad_variable_is_reported_at_once() {
+        let problems = read(
+            "localhost",
+            &[
+                ("KARTA_RTC_PUBLIC_IP", "example.com"),
+                ("KARTA_TRUSTED_PROXIES", "10.0.0.0/8, x/y"),
+                ("KARTA_LIMITS", "maybe"),
+                ("KARTA_LIMIT_MINTS", "5/1m"),
+                ("KARTA_LIMIT_MINTS_PER_KEY", "many"),
+                ("KARTA_MAX_CONNECTIONS", "0"),
+                ("OPENAI_BASE_URL", "sk-123"),
+                ("OPENAI_API_KEY", "a b"),
+                ("KARTA_LOG", "=="),
+                ("KARTA_LOG_FORMAT", "xml"),
+            ],
+        )
+        .expect_err("bad");
+        for name in [
+            "--listen",
+            "KARTA_RTC_PUBLIC_IP",
+            "KARTA_TRUSTED_PROXIES",
+            "KARTA_LIMITS",
+            "KARTA_LIMIT_MINTS:",
+            "KARTA_LIMIT_MINTS_PER_KEY",
+            "KARTA_MAX_CONNECTIONS",
+            "OPENAI_BASE_URL",
+            "OPENAI_API_KEY",
+            "KARTA_LOG:",
+            "KARTA_LOG_FORMAT",
+        ] {
+            assert!(
+                problems.iter().any(|problem| problem.starts_with(name)),
+                "{name}: {problems:#?}"
+            );
+        }
+        assert_eq!(problems.len(), 11, "{problems:#?}");
+        assert!(
+            !problems.concat().contains("sk-123"),
+            "a misplaced key is not printed"
+        );
+    }
+
+    #[test]
+    fn limits_are_set_one_by_one_or_off_altogether() {
+        let config = read(
+            "[::1]:0",
+            &[
+                ("KARTA_LIMITS", "off"),
+                ("KARTA_LIMIT_MINTS_PER_KEY", "7/1m"),
+            ],
+        )
+        .expect("good");
+        let mut rates = Rates::off();
+        rates.set("MINTS_PER_KEY", Rate::per_minute(7));
+        assert_eq!(config.rates, rates);
+    }
+
+    #[test]
+    fn the_model_is_configured_by_key_or_address_and_the_key_is_never_shown() {
+        let config = read("[::1]:0", &[("OPENAI_API_KEY", "sk-secret")]).expect("good");
+        let openai = config.openai.clone().expect("configured");
+        assert_eq!(
+            (openai.base_url.as_str(), openai.model.as_str()),
+            (OPENAI_BASE_URL, OPENAI_MODEL)
+        );
+        assert!(!format!("{config:?}").contains("sk-secret"));
+        let config = read(
+            "[::1]:0",
+            &[
+                ("OPENAI_BASE_URL", "http://localhost:11434/v1"),
+                ("OPENAI_MODEL", "m"),
+            ],
+        )
+        .expect("good");
+        assert_eq!(config.openai.expect("configured").model, "m");
+    }
+}

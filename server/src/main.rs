@@ -1,1 +1,158 @@
-fn main() {}
+//! Flags and environment → config → app → serve → stop. Everything else is in the library.
+
+use clap::Parser;
+use karta_server::agent::Runtimes;
+use karta_server::app::{App, Clock};
+use karta_server::auth::limit::Limits;
+use karta_server::auth::master::MasterKey;
+use karta_server::auth::revocation::KeyWatch;
+use karta_server::auth::token::Tokens;
+use karta_server::cli::{self, Cli, Command};
+use karta_server::config::Config;
+use karta_server::rtc::{Rtc, RtcConfig};
+use karta_server::session::Sessions;
+use karta_server::{listen, router, service};
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// For turns that are almost done. What is cut is answered after the next start.
+const TURN_GRACE: Duration = Duration::from_secs(1);
+/// A stop never takes longer than this, whatever hangs.
+const STOP_MAX: Duration = Duration::from_millis(4_800);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Cli { data_dir, command } = Cli::parse();
+    let flags = match command {
+        Command::Admin(order) => return cli::run_admin(order, &data_dir).await,
+        Command::Serve(flags) => flags,
+    };
+    // Variables that are not text are none of ours.
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let config = match Config::read(&flags, &data_dir, variables) {
+        Ok(config) => config,
+        Err(problems) => {
+            for problem in problems {
+                eprintln!("karta-server: {problem}");
+            }
+            return ExitCode::from(2);
+        }
+    };
+    log_to_stderr(&config);
+    match serve(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("karta-server: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(config: Config) -> Result<(), String> {
+    let signal = stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let data_dir = &config.data_dir;
+    let no_data = |error: &dyn std::fmt::Display| {
+        format!(
+            "cannot use the data directory {}: {error}. Check that you may write to it, or name another with --data-dir.",
+            data_dir.display()
+        )
+    };
+    let store = service::open(data_dir)
+        .await
+        .map_err(|error| no_data(&error))?;
+    let master = MasterKey::load_or_create(data_dir).map_err(|error| no_data(&error))?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}. Is another server running? Name another address with --listen.", config.listen))?;
+    let rtc = Rtc::start(RtcConfig {
+        public_ips: config.public_ips.clone(),
+        ..RtcConfig::new(config.udp_listen)
+    })
+    .await
+    .map_err(|error| {
+        format!(
+            "cannot listen on UDP {}: {error}. Name another address with --udp-listen.",
+            config.udp_listen
+        )
+    })?;
+    let runtimes = Runtimes::new(store.clone(), config.openai.clone());
+    let sessions = Sessions::start(store.clone(), runtimes)
+        .await
+        .map_err(|fault| format!("cannot go on with the sessions of the last run: {fault}"))?;
+    let stopping = CancellationToken::new();
+    let app = App {
+        store: store.clone(),
+        sessions: sessions.clone(),
+        rtc: Some(rtc.clone()),
+        tokens: Arc::new(Tokens::new(&master)),
+        limits: Arc::new(Limits::new(&config.rates)),
+        key_watch: KeyWatch::start(store.clone(), stopping.clone()),
+        trusted_proxies: config.trusted_proxies.clone().into(),
+        clock: Clock::system(),
+        stopping: stopping.clone(),
+    };
+    say_ready(&listener, &rtc).map_err(|error| format!("cannot write to stdout: {error}"))?;
+    let http = tokio::spawn(listen::serve(
+        listener,
+        router::build(app),
+        config.max_connections,
+        stopping.clone(),
+    ));
+
+    signal.await;
+    tracing::info!("stopping");
+    stopping.cancel();
+    let stopped = tokio::time::timeout(STOP_MAX, async {
+        let _ = tokio::join!(sessions.stop(TURN_GRACE), http);
+        rtc.stop().await;
+        store.close().await;
+    });
+    if stopped.await.is_err() {
+        tracing::warn!("not everything ended in time; what was committed is safe");
+    }
+    Ok(())
+}
+
+/// The one line on stdout: scripts wait for it and read the real ports from it.
+fn say_ready(listener: &TcpListener, rtc: &Rtc) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(
+        stdout,
+        "karta-server ready http=http://{} udp={}",
+        listener.local_addr()?,
+        rtc.local_addr()
+    )?;
+    stdout.flush()
+}
+
+/// SIGINT or SIGTERM. Listened for from the start, so that a stop during the start is not lost.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+fn log_to_stderr(config: &Config) {
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(&config.log))
+        .with_writer(std::io::stderr)
+        // Colour codes only confuse files and journals.
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    if config.log_json {
+        subscriber.json().init();
+    } else {
+        subscriber.init();
+    }
+}
