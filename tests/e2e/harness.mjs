@@ -1,0 +1,128 @@
+// What every case of tests/e2e stands on: the real server, the real bundle, a real browser, a customer's page on another origin.
+// A case is a folder with the pages as a customer pastes them, and test.mjs. There are no sleeps: wait with `until`.
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { chromium } from "playwright-core";
+import { cli, seed, startServer } from "../../scripts/server.mjs";
+import { serveFiles } from "../../scripts/static.mjs";
+import { startModel } from "./harness/llm.mjs";
+import { openTab } from "./harness/tab.mjs";
+import { until } from "./harness/until.mjs";
+
+export { assert, until };
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+const KNOWLEDGE = path.join(ROOT, "www/demo/knowledge");
+export const SERVER = process.env.KARTA_SERVER_BIN ?? path.join(process.env.CARGO_TARGET_DIR ?? path.join(ROOT, "target"), "debug/karta-server");
+
+/** All tests, in the order in which their files register them. */
+export const tests = [];
+let folder = "";
+export const inFolder = (name) => { folder = name; };
+
+/**
+ * test(name, options?, run)   options: root (folder to serve; default the case's own), model (true: agent on the stand-in model), long (only with --long),
+ * headers(url) (of the customer's pages), origins(site) (the key's allowlist; default the site's), greeting, network (true: failed requests are expected),
+ * context (Playwright's options).
+ */
+export function test(name, options, run) {
+  if (typeof options === "function") [options, run] = [{}, options];
+  tests.push({ name: `${path.basename(folder)}: ${name}`, folder, options, run });
+}
+
+export async function launchBrowser() {
+  const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+  const found = process.env.CHROMIUM ?? names.flatMap((n) => process.env.PATH.split(":").map((dir) => path.join(dir, n))).find((file) => fs.existsSync(file));
+  if (!found) throw new Error("no Chromium: install it, or set CHROMIUM");
+  return chromium.launch({
+    executablePath: found,
+    args: [
+      ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
+      "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+      "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+    ],
+  });
+}
+
+/** Everything one test needs; `close` ends it all. */
+export async function makeWorld(browser, { folder, options }) {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), "karta-e2e-"));
+  const model = options.model ? await startModel() : undefined;
+  const env = {
+    KARTA_LOG: process.env.KARTA_LOG ?? "info",
+    ...(model && { OPENAI_BASE_URL: model.baseUrl, OPENAI_API_KEY: "sk-test", OPENAI_MODEL: "stand-in" }), ...options.env,
+  };
+  let running;
+  let down;
+  let seeded = { key: "pk_live_not_yet_seeded" };
+  const site = await serveFiles(options.root ? path.join(ROOT, options.root) : folder, {
+    values: () => ({ host: (running ?? down).http, key: seeded.key }), headers: options.headers,
+  });
+  running = await startServer(SERVER, { dataDir: dir, env });
+  seeded = await seed(SERVER, dir, {
+    name: "Juniper",
+    agentArgs: ["--runtime", options.model ? "openai" : "builtin", "--greeting", options.greeting ?? "Hello! Ask me anything.", ...(options.agentArgs ?? [])],
+    knowledge: options.model ? [] : fs.readdirSync(KNOWLEDGE).map((f) => path.join(KNOWLEDGE, f)),
+    origins: options.origins ? options.origins(site.origin) : [site.origin],
+  });
+
+  const contexts = [];
+  const tabs = [];
+  const logs = [];
+  const server = {
+    get http() { return (running ?? down).http; },
+    log: () => [...logs, running?.log() ?? ""].join(""),
+    cli: (...args) => cli(SERVER, dir, ...args),
+    /** kill -9: no farewell. */
+    async kill() {
+      down = running;
+      running = undefined;
+      await down.stop("SIGKILL");
+      logs.push(down.log());
+    },
+    /** As an init system stops it. */
+    async stop() {
+      down = running;
+      running = undefined;
+      const { code } = await down.stop("SIGTERM");
+      assert.equal(code, 0, "SIGTERM ends the server with exit code 0");
+      logs.push(down.log());
+    },
+    /** Again, on the same ports and data. */
+    async start() {
+      running = await startServer(SERVER, { dataDir: dir, env, listen: new URL(down.http).host, udpListen: down.udp });
+    },
+  };
+  return {
+    server, site, model, key: seeded.key, agent: seeded.agent, tabs,
+    /** A new visitor (a browser profile of their own). */
+    async visitor(contextOptions = {}) {
+      const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options.context, ...contextOptions });
+      contexts.push(context);
+      return {
+        context,
+        async tab(tabOptions) {
+          const tab = await openTab(context, site.origin, tabOptions);
+          tabs.push(tab);
+          return tab;
+        },
+      };
+    },
+    async tab(tabOptions) { return (await this.visitor()).tab(tabOptions); },
+    /** The page must look to its owner as if nothing had happened. */
+    checkComplaints() {
+      for (const tab of tabs) {
+        // The browser itself reports each failed request; where a test takes the server away, those are expected.
+        if (options.network) tab.takeComplaints(/^console\.error: Failed to load resource: net::ERR_|ERR_(CONNECTION|INCOMPLETE|EMPTY|NETWORK)/);
+        assert.deepEqual(tab.complaints, [], "the page's console is clean");
+      }
+    },
+    async close() {
+      for (const context of contexts) await context.close();
+      await Promise.all([running?.stop("SIGKILL"), site.close(), model?.close()]);
+      fs.rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}

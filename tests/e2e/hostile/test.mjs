@@ -1,0 +1,64 @@
+import { assert, test, until } from "../harness.mjs";
+
+async function works(page) {
+  await page.openPanel();
+  await page.say("Hello in there");
+  await page.sees("agent", "You said: Hello in there");
+}
+
+test("a form with the id karta", { model: true }, async ({ tab }) => {
+  const page = await (await tab()).load("/form.html");
+  await works(page);
+  assert.equal(await page.page.evaluate(() => typeof window.karta), "function");
+});
+
+test("an object of another script, with a getter that throws", { model: true }, async ({ tab }) => {
+  await works(await (await tab()).load("/object.html"));
+});
+
+test("a frozen global: one warning, and the launcher still works", { model: true }, async ({ tab }) => {
+  const page = await (await tab()).load("/frozen.html");
+  await works(page);
+  assert.equal(page.takeComplaints(/\[karta\] global_taken/).length, 1);
+});
+
+test("extended prototypes and a style sheet that hates us", { model: true }, async ({ tab }) => {
+  const page = await (await tab()).load("/prototypes.html");
+  await works(page);
+  const box = await page.launcher.boundingBox();
+  const view = page.page.viewportSize();
+  assert.ok(box.width >= 40 && box.width <= 90, `the launcher keeps its size: ${JSON.stringify(box)}`);
+  assert.ok(box.x + box.width <= view.width && box.x > view.width / 2, `and its corner: ${JSON.stringify(box)}`);
+});
+
+test("arguments with getters, proxies and cycles are read without running them", { model: true }, async ({ tab }) => {
+  const page = await (await tab()).load("/form.html");
+  await works(page);
+  await page.page.evaluate(() => {
+    window.ran = 0;
+    const cycle = { userId: "u_1" };
+    cycle.attributes = { self: cycle };
+    window.karta("identify", cycle);
+    window.karta("escalate", { get reason() { window.ran += 1; throw new Error("mine"); } });
+    window.karta("escalate", new Proxy({}, { get() { throw new Error("proxy"); }, ownKeys() { throw new Error("proxy"); }, getOwnPropertyDescriptor() { throw new Error("proxy"); } }));
+    window.karta("escalate", JSON.parse('{"context": {"__proto__": {"polluted": true}, "plan": "pro"}}'));
+  });
+  await page.say("Still here?");
+  await page.sees("agent", "You said: Still here?");
+  assert.equal(await page.page.evaluate(() => window.ran), 0, "no getter ran");
+  assert.equal(await page.page.evaluate(() => ({}).polluted), undefined);
+  assert.ok(page.takeComplaints(/\[karta\]/).every((c) => c.startsWith("console.warning")));
+});
+
+test("what the agent and the visitor write is text, never markup", { model: true }, async ({ tab, model }) => {
+  const nasty = '<img src=x onerror="window.hacked=1"><script>window.hacked=2</script>[click](javascript:window.hacked=3)';
+  model.answers(nasty);
+  const page = await (await tab()).load("/form.html");
+  await page.openPanel();
+  await page.say(nasty);
+  await page.sees("user", "<img src=x");
+  await page.sees("agent", "<img src=x");
+  assert.equal(await page.messages.locator("img, script").count(), 0);
+  assert.equal(await page.messages.locator('a[href^="javascript"]').count(), 0);
+  assert.equal(await page.page.evaluate(() => window.hacked), undefined);
+});

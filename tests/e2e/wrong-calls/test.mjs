@@ -1,0 +1,109 @@
+import { assert, test, until } from "../harness.mjs";
+
+/** [what is called, what the warning must name] */
+const MISTAKES = [
+  ['karta("openn")', /unknown_command.*openn/],
+  ["karta()", /bad_argument/],
+  ["karta(42)", /bad_argument/],
+  ['karta(Symbol("x"))', /bad_argument/],
+  ["karta(null)", /bad_argument/],
+  ['karta("sendMessage")', /bad_argument.*sendMessage/],
+  ['karta("sendMessage", "   ")', /bad_argument.*sendMessage/],
+  ['karta("sendMessage", { text: "hi" })', /bad_argument.*sendMessage/],
+  ['karta("sendMessage", 10n)', /bad_argument.*sendMessage/],
+  ['karta("on", "no:such", () => {})', /(bad_argument|bad_value).*no:such/],
+  ['karta("on", "open")', /bad_argument.*on/],
+  ['karta("on", "open", "not a function")', /bad_argument.*on/],
+  ['karta("identify", "u_1")', /bad_argument.*identify/],
+  ['karta("identify", null)', /bad_argument.*identify/],
+  ['karta("init", 7)', /bad_argument.*init/],
+  ['karta("escalate", 5)', /bad_argument.*escalate/],
+];
+
+for (const when of ["before the bundle", "after the panel is there"]) {
+  test(`each mistake gives exactly one warning and no exception, ${when}`, { model: true }, async ({ tab }) => {
+    const page = await tab();
+    for (const [call, expected] of MISTAKES) {
+      if (when.startsWith("before")) {
+        await page.page.goto("about:blank");
+        await page.page.unrouteAll();
+        await page.page.route("**/index.html", async (route) => {
+          const answer = await route.fetch();
+          await route.fulfill({ response: answer, body: (await answer.text()).replace("</h1>", `</h1>${"\n"}<script>window.mistake = () => ${call};</script>`).replace("  <script async", `<script>mistake(); karta("open");</script>\n  <script async`) });
+        });
+        await page.goto("/index.html");
+        await page.panel.waitFor();
+      } else if (!(await page.launcher.count())) {
+        await page.load();
+        await page.openPanel();
+        await page.page.evaluate(call);
+      } else {
+        await page.page.evaluate(call);
+      }
+      await until(() => page.complaints.length, `a warning for ${call}`);
+      // A second warning would come with the same call: the next round trip through the engine is the proof that none follows.
+      await page.page.evaluate(() => new Promise((done) => { window.karta("once", "close", done); window.karta("open"); window.karta("close"); }));
+      const complaints = page.takeComplaints(/./);
+      assert.equal(complaints.length, 1, `${call}: ${JSON.stringify(complaints)}`);
+      assert.match(complaints[0], /^console\.warning: \[karta\]/);
+      assert.match(complaints[0], expected);
+    }
+    await page.page.evaluate(() => window.karta("open"));
+    await page.panel.waitFor();
+    await page.say("Still alive?");
+    await page.sees("agent", "You said: Still alive?");
+  });
+}
+
+test("a subscriber that throws or rejects starves nobody", { model: true }, async ({ tab }) => {
+  const page = await (await tab()).load();
+  await page.page.evaluate(() => {
+    window.got = [];
+    window.karta("on", "open", () => { throw new Error("mine"); });
+    window.karta("on", "open", () => Promise.reject(new Error("mine too")));
+    window.karta("on", "open", () => window.got.push("third"));
+    window.karta("open");
+  });
+  await until(() => page.page.evaluate(() => window.got.length), "the third subscriber");
+  await page.say("Fine?");
+  await page.sees("agent", "You said: Fine?");
+  const complaints = page.takeComplaints(/mine/);
+  assert.ok(complaints.every((c) => c.startsWith("console.")), `logged, not thrown: ${complaints}`);
+  assert.ok(complaints.length >= 1);
+});
+
+test("init after mount is ignored with one warning; a second tag is one warning and one launcher", { model: true }, async ({ tab, server }) => {
+  const page = await (await tab()).load();
+  await page.openPanel();
+  await page.page.evaluate(() => window.karta("init", { theme: { accent: "#ff0000" } }));
+  await until(() => page.complaints.length, "a warning");
+  const first = page.takeComplaints(/\[karta\]/);
+  assert.equal(first.length, 1, `${first}`);
+  await page.page.evaluate((src) => {
+    const again = document.createElement("script");
+    again.src = src;
+    document.body.append(again);
+  }, `${server.http}/widget/v1/karta.js`);
+  await until(() => page.complaints.length, "a warning about the second tag");
+  assert.equal(page.takeComplaints(/\[karta\]/).length, 1);
+  assert.equal(await page.page.locator("karta-root").count(), 1);
+  await page.say("One of me?");
+  await page.sees("agent", "You said: One of me?");
+});
+
+test("shutdown leaves the page as it was found, and open may start again", { model: true }, async ({ tab }) => {
+  const page = await (await tab()).load();
+  await page.openPanel();
+  await page.say("Before");
+  await page.sees("agent", "You said: Before");
+  await page.page.evaluate(() => window.karta("shutdown"));
+  await until(async () => (await page.page.locator("karta-root").count()) === 0, "the host element to go");
+  await page.page.evaluate(() => window.karta("open"));
+  await page.panel.waitFor();
+  await page.sees("agent", "You said: Before");
+  await page.page.evaluate(() => { window.karta("reset"); window.karta("open"); });
+  await page.panel.waitFor();
+  await page.say("A new one");
+  await page.sees("agent", "You said: A new one");
+  assert.ok(!(await page.conversation()).some((m) => m.text.includes("Before")), "reset forgets the conversation");
+});
