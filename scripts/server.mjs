@@ -18,15 +18,13 @@ export async function seed(binary, dataDir, { name, agentArgs = [], origins, kno
     agent = field(await cli(binary, dataDir, "agents", "create", "--name", name, ...agentArgs, "--json"), "id");
     if (knowledge.length) await cli(binary, dataDir, "knowledge", "add", ...knowledge, "--agent", agent);
   }
-  const printed = await cli(binary, dataDir, "keys", "create", "--name", name, ...origins.flatMap((o) => ["--origin", o]), "--agent", agent, "--json");
-  const key = /pk_live_\w+/.exec(printed)?.[0];
-  if (!key) throw new Error(`no public key in what "keys create" printed`);
+  const key = field(await cli(binary, dataDir, "keys", "create", "--name", name, ...origins.flatMap((o) => ["--origin", o]), "--agent", agent, "--json"), "public_key");
   return { agent, key };
 }
 
 function field(json, name) {
   const value = JSON.parse(json)[name];
-  if (typeof value !== "string") throw new Error(`no "${name}" in ${json}`);
+  if (typeof value !== "string") throw new Error(`no "${name}" in what the command printed`);
   return value;
 }
 

@@ -4,8 +4,8 @@ import fs from "node:fs/promises";
 import http from "node:http";
 import path from "node:path";
 
-export const PASTED_HOST = "https://karta.example.com";
-export const PASTED_KEY = "pk_live_your_key";
+export const PASTED_HOST = "https://agent.example";
+export const PASTED_KEY = "pk_live_xxx";
 
 const TYPES = {
   ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".mjs": "text/javascript; charset=utf-8",

@@ -11,9 +11,8 @@ stage() {
   step "$name"
   "$@" 2>&1 | tee "$log" || status=$?
   if [ "$kind" = counts ]; then
-    # "test result: ok. 3 passed; 0 failed; …" (cargo, wasm-bindgen) and "3 passed, 0 failed" (tests/e2e).
-    passed=$(sed -n 's/^.*\([0-9]\+\) passed[;,] [0-9]\+ failed.*/\1/p' "$log" | paste -sd+ | bc_or_zero)
-    failed=$(sed -n 's/^.* passed[;,] \([0-9]\+\) failed.*/\1/p' "$log" | paste -sd+ | bc_or_zero)
+    # "test result: ok. 3 passed; 0 failed; …" (cargo, wasm-bindgen) and "3 passed, 0 failed" (tests/e2e, bench/sizes).
+    passed=$(counted passed "$log") failed=$(counted failed "$log")
     # A command that breaks before it counts anything (it does not compile, it crashed) is a failure too.
     if [ "$status" != 0 ] && [ "$failed" = 0 ]; then failed=1; fi
   elif [ "$status" = 0 ]; then passed=1; else failed=1; fi
@@ -21,7 +20,9 @@ stage() {
   step "$name: $passed passed, $failed failed"
 }
 
-bc_or_zero() { local sum; sum=$(cat); echo $((${sum:-0})); }
+counted() { # counted passed|failed LOG
+  awk -v what="$1" '/[0-9]+ passed[;,] [0-9]+ failed/ { for (i = 2; i <= NF; i++) if ($i ~ "^" what "[;,]?$") sum += $(i - 1) } END { print sum + 0 }' "$2"
+}
 
 cmd_test() {
   local long=

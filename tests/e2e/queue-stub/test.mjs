@@ -3,7 +3,7 @@ import { assert, test, until } from "../harness.mjs";
 const texts = (items) => items.map((m) => m.text);
 
 test("calls made before the bundle are replayed in order, each exactly once", { model: true }, async ({ tab }) => {
-  const page = await (await tab()).goto("/before.html");
+  const page = await (await tab()).goto("/");
   await until(async () => (await page.said("user")).filter((m) => m.state === "sent").length === 3, async () => `three sent messages: ${JSON.stringify(await page.conversation())}`);
   const log = await page.page.evaluate(() => window.log);
   const sent = log.filter((line) => line.startsWith("message:sent"));
@@ -16,7 +16,7 @@ test("calls made before the bundle are replayed in order, each exactly once", { 
 });
 
 test("a stub that the page has kept goes on working, in order", { model: true }, async ({ tab }) => {
-  const page = await (await tab()).goto("/before.html");
+  const page = await (await tab()).goto("/");
   await until(async () => (await page.page.evaluate(() => window.log)).includes("close"), "the replay");
   await page.page.evaluate(() => { window.kept("sendMessage", "fourth"); window.karta("sendMessage", "fifth"); window.kept("sendMessage", "sixth"); });
   await until(async () => (await page.said("user")).length === 6, "six messages");
