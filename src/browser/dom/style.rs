@@ -1,0 +1,84 @@
+//! Style sheets: written as CSS files, shrunk while compiling, adopted at run time. No `<style>`, no `style=""`.
+
+use js_sys::{Array, Reflect};
+use wasm_bindgen::prelude::*;
+use web_sys::{CssStyleSheet, ShadowRoot};
+
+macro_rules! sheet {
+    ($name:ident, $file:literal) => {
+        pub const $name: &str = {
+            const SOURCE: &[u8; include_bytes!($file).len()] = include_bytes!($file);
+            const SHRUNK: ([u8; SOURCE.len()], usize) = shrink(SOURCE);
+            match str::from_utf8(SHRUNK.0.split_at(SHRUNK.1).0) {
+                Ok(text) => text,
+                Err(_) => panic!("a style sheet is not UTF-8"),
+            }
+        };
+    };
+}
+
+sheet!(LAUNCHER, "launcher.css");
+#[cfg(feature = "panel")]
+sheet!(PANEL, "panel.css");
+
+/// Adds a sheet to those that the root has.
+pub fn adopt(root: &ShadowRoot, css: &str) {
+    const KEY: &str = "adoptedStyleSheets";
+    let Ok(sheet) = CssStyleSheet::new() else {
+        return;
+    };
+    let _ = Reflect::get(&sheet, &JsValue::from_str("replaceSync")).and_then(|f| {
+        f.unchecked_into::<js_sys::Function>()
+            .call1(&sheet, &JsValue::from_str(css))
+    });
+    // Older browsers have a frozen array here, so a new one is given.
+    let sheets = Array::from(&Reflect::get(root, &JsValue::from_str(KEY)).unwrap_or_default());
+    sheets.push(&sheet);
+    let _ = Reflect::set(root, &JsValue::from_str(KEY), &sheets);
+}
+
+/// Drops comments, line breaks and the spaces that mean nothing. Strings in our sheets hold no double spaces or braces.
+const fn shrink<const N: usize>(source: &[u8; N]) -> ([u8; N], usize) {
+    let mut out = [0; N];
+    let (mut read, mut len) = (0, 0);
+    // Spaces around + - * / ( inside calc() and between selectors matter and stay single.
+    while read < N {
+        let byte = source[read];
+        if byte == b'/' && read + 1 < N && source[read + 1] == b'*' {
+            read += 2;
+            while !(source[read] == b'*' && source[read + 1] == b'/') {
+                read += 1;
+            }
+            read += 2;
+            continue;
+        }
+        if byte.is_ascii_whitespace() {
+            let before = if len == 0 { b'{' } else { out[len - 1] };
+            let mut next = read;
+            while next < N && source[next].is_ascii_whitespace() {
+                next += 1;
+            }
+            let after = if next < N { source[next] } else { b'}' };
+            if !(tight(before) || before == b':' || tight(after)) && after != b'/' {
+                out[len] = b' ';
+                len += 1;
+            } else if after == b'/' && !tight(before) && next + 1 < N && source[next + 1] != b'*' {
+                out[len] = b' ';
+                len += 1;
+            }
+            read = next;
+            continue;
+        }
+        if byte == b'}' && len > 0 && out[len - 1] == b';' {
+            len -= 1;
+        }
+        out[len] = byte;
+        len += 1;
+        read += 1;
+    }
+    (out, len)
+}
+
+const fn tight(byte: u8) -> bool {
+    matches!(byte, b'{' | b'}' | b';' | b',' | b'>')
+}

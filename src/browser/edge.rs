@@ -1,0 +1,134 @@
+//! Carries out what the engine orders: one match, one line each. Knows every facility; decides nothing.
+
+use super::clock::{self, Clock};
+use super::http::Http;
+use super::page::Page;
+use super::rtc::{self, Peer};
+use super::screen::Screen;
+use super::stream::Stream;
+use super::{callbacks, inbox, storage};
+use crate::engine::effect::{Effect, Failure, Id, Millis};
+use crate::engine::machine::{Machine, Msg};
+use crate::engine::shell::Edge;
+use web_sys::AbortSignal;
+
+pub struct BrowserEdge {
+    screen: Screen,
+    http: Http,
+    streams: Vec<Stream>,
+    peers: Vec<Peer>,
+    clock: Clock,
+    page: Option<Page>,
+    signal: AbortSignal,
+    /// The screen is behind the machine.
+    stale: bool,
+}
+
+impl BrowserEdge {
+    pub fn new(screen: Screen, signal: AbortSignal) -> BrowserEdge {
+        BrowserEdge {
+            screen,
+            http: Http::default(),
+            streams: Vec::new(),
+            peers: Vec::new(),
+            clock: Clock::new(),
+            page: Some(Page::new(&signal)),
+            signal,
+            stale: false,
+        }
+    }
+
+    /// Brings the screen in line, if it is behind. Many messages that arrive at once make one picture.
+    pub fn flush(&mut self, machine: &Machine) {
+        if std::mem::take(&mut self.stale) {
+            let view = machine.view();
+            // After `shutdown` nothing listened; a new life listens again.
+            if view.launcher.is_some() && self.page.is_none() {
+                self.page = Some(Page::new(&self.signal));
+            }
+            self.screen.render(&view);
+        }
+    }
+
+    /// A message on its way in: what it ends is let go.
+    pub fn heard(&mut self, msg: &Msg) {
+        match msg {
+            Msg::HttpReplied { id, .. } => self.http.done(*id),
+            Msg::StreamClosed { id, .. } => self.close_stream(*id),
+            Msg::PeerClosed { id, .. } => self.close_peer(*id),
+            _ => {}
+        }
+    }
+
+    fn peer(&self, id: Id) -> Option<&Peer> {
+        self.peers.iter().find(|peer| peer.id == id)
+    }
+
+    fn close_stream(&mut self, id: Id) {
+        self.streams.retain(|stream| stream.id != id);
+    }
+
+    fn close_peer(&mut self, id: Id) {
+        self.peers.retain(|peer| peer.id != id);
+    }
+
+    fn unmount(&mut self) {
+        self.page = None;
+        self.stale = false;
+        self.screen.unmount();
+    }
+}
+
+impl Edge for BrowserEdge {
+    fn now(&self) -> Millis {
+        clock::now()
+    }
+
+    fn run(&mut self, effect: Effect, machine: &Machine) {
+        match effect {
+            Effect::Call { callback, event } => {
+                // A page's callback finds the screen that its event tells of.
+                self.flush(machine);
+                callbacks::call(callback, &event);
+            }
+            Effect::Warn { code, message } => callbacks::warn(code, &message),
+            Effect::Complain { code, message } => callbacks::error(code, &message),
+            Effect::Http(request) => self.http.send(*request),
+            Effect::CancelHttp(id) => self.http.cancel(id),
+            Effect::OpenStream { id, url, token } => match Stream::open(id, &url, &token) {
+                Some(stream) => self.streams.push(stream),
+                None => inbox::enqueue(Msg::StreamClosed {
+                    id,
+                    failure: Failure::default(),
+                }),
+            },
+            Effect::CloseStream(id) => self.close_stream(id),
+            Effect::OpenPeer { id, ice_servers } => match Peer::open(id, &ice_servers) {
+                Some(peer) => self.peers.push(peer),
+                None => inbox::enqueue(rtc::closed(id, "unavailable")),
+            },
+            Effect::AnswerPeer { id, sdp } => {
+                if let Some(peer) = self.peer(id) {
+                    peer.answer(&sdp);
+                }
+            }
+            Effect::SendFrame { id, event } => {
+                if let Some(peer) = self.peer(id) {
+                    peer.send(&event);
+                }
+            }
+            Effect::ClosePeer(id) => self.close_peer(id),
+            Effect::SetTimer { timer, delay_ms } => self.clock.set(timer, delay_ms),
+            Effect::ClearTimer(timer) => self.clock.clear(timer),
+            Effect::Store { key, record } => storage::store(&key, &record),
+            Effect::ForgetStored { key } => storage::forget(&key),
+            Effect::Render => self.stale = true,
+            Effect::Focus(focus) => {
+                self.flush(machine);
+                self.screen.focus(focus);
+            }
+            Effect::Announce(text) => self.screen.announce(&text),
+            Effect::Unmount => self.unmount(),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The panel bundle: starts the engine, takes calls, drains. Everything that happens in the page only puts a message into the inbox and
+//! then calls the loader's `pump`, which comes back through [`karta_drain`] inside a `try`: so a trap of ours ends here and never in the page,
+//! and a page callback that calls `karta(...)` while we run finds a queue and not a half-changed state.
+
+use crate::browser::edge::BrowserEdge;
+use crate::browser::host::{self, get, get_text};
+use crate::browser::screen::Screen;
+use crate::browser::{callbacks, http, inbox, page, rtc, storage, wire};
+use crate::engine::dialect::{attributes, karta};
+use crate::engine::effect::Failure;
+use crate::engine::machine::{Boot, Msg};
+use crate::engine::shell::{Edge, Shell};
+use js_sys::Function;
+use std::cell::RefCell;
+use wasm_bindgen::prelude::*;
+
+struct App {
+    shell: Shell,
+    edge: BrowserEdge,
+}
+
+thread_local! {
+    static APP: RefCell<Option<App>> = const { RefCell::new(None) };
+}
+
+/// `options`: `{tag, origin, reply, host, signal, pump}`. Once an instance.
+#[wasm_bindgen]
+pub fn karta_start(options: &JsValue) {
+    #[cfg(feature = "panic-hook")]
+    console_error_panic_hook::set_once();
+    let option = |key: &str| get(options, key).unwrap_or_default();
+    let signal = option("signal").unchecked_into();
+    inbox::set_pump(option("pump").unchecked_into::<Function>());
+    let tag = option("tag");
+    let boot = Boot {
+        attributes: attributes::read(&|name| get_text(&tag, name)),
+        rejections: Vec::new(),
+        script_origin: get_text(options, "origin").unwrap_or_default(),
+        prefetched: prefetched(&option("reply")),
+        languages: host::languages(),
+        entropy: page::entropy(),
+        online: page::online(),
+        webrtc: rtc::possible(),
+        stored: storage::all(),
+    };
+    let edge = BrowserEdge::new(Screen::new(option("host")), signal);
+    APP.set(Some(App {
+        shell: Shell::new(),
+        edge,
+    }));
+    inbox::enqueue(Msg::Booted(Box::new(boot)));
+}
+
+/// One call of the page: an array of its arguments.
+#[wasm_bindgen]
+pub fn karta_call(args: &js_sys::Array) {
+    let raws: Vec<_> = args
+        .iter()
+        .map(|arg| host::read(&arg, &mut callbacks::intern))
+        .collect();
+    let mut refused = Vec::new();
+    let command = karta::read(&raws, &mut refused);
+    for rejection in refused {
+        inbox::enqueue(Msg::Rejected(rejection));
+    }
+    if let Some(command) = command {
+        inbox::enqueue(Msg::Command(command));
+    }
+}
+
+/// Works the inbox off. A drain that is under way goes on; this one returns.
+#[wasm_bindgen]
+pub fn karta_drain() {
+    APP.with(|app| {
+        let Ok(mut app) = app.try_borrow_mut() else {
+            return;
+        };
+        let Some(App { shell, edge }) = &mut *app else {
+            return;
+        };
+        while let Some(msg) = inbox::take() {
+            edge.heard(&msg);
+            shell.push(msg);
+            while let Some(effects) = shell.step(edge.now()) {
+                for effect in effects {
+                    edge.run(effect, &shell.machine);
+                }
+            }
+            if inbox::is_empty() {
+                edge.flush(&shell.machine);
+            }
+        }
+    });
+}
+
+/// The loader's early answer to `GET /config`.
+fn prefetched(
+    reply: &JsValue,
+) -> Option<(String, Result<Box<karta_protocol::WidgetConfig>, Failure>)> {
+    let url = get_text(reply, "url")?;
+    let status = get(reply, "status")
+        .and_then(|status| status.as_f64())
+        .unwrap_or(0.0) as u16;
+    let body = get(reply, "body").unwrap_or_default();
+    let result = if status == 200 {
+        wire::read(body).map(Box::new).ok_or_else(Failure::default)
+    } else {
+        Err(http::failure(status, body, None))
+    };
+    Some((url, result))
+}

@@ -1,0 +1,40 @@
+//! Messages on their way to the engine. Facilities put them in from their callbacks, which do nothing else: whatever may go wrong goes
+//! wrong inside the drain, which the loader has wrapped in a `try`.
+
+use crate::engine::machine::Msg;
+use js_sys::Function;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use wasm_bindgen::JsValue;
+
+thread_local! {
+    static INBOX: RefCell<VecDeque<Msg>> = const { RefCell::new(VecDeque::new()) };
+    static PUMP: RefCell<Option<Function>> = const { RefCell::new(None) };
+}
+
+/// The loader's function that calls `karta_drain` inside a `try`.
+pub fn set_pump(pump: Function) {
+    PUMP.set(Some(pump));
+}
+
+/// Puts a message in; somebody drains soon.
+pub fn enqueue(msg: Msg) {
+    INBOX.with_borrow_mut(|inbox| inbox.push_back(msg));
+}
+
+/// Puts a message in and drains, unless a drain is under way.
+pub fn post(msg: Msg) {
+    enqueue(msg);
+    let pump = PUMP.with_borrow(Clone::clone);
+    if let Some(pump) = pump {
+        let _ = pump.call0(&JsValue::UNDEFINED);
+    }
+}
+
+pub fn take() -> Option<Msg> {
+    INBOX.with_borrow_mut(VecDeque::pop_front)
+}
+
+pub fn is_empty() -> bool {
+    INBOX.with_borrow(VecDeque::is_empty)
+}

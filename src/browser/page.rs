@@ -1,0 +1,101 @@
+//! The page's own life: online, hidden, restored, visible, and other tabs. Listeners hang on the instance's abort signal, so one
+//! `abort` undoes them all, also after a crash.
+
+use super::host::{get, put};
+use super::{inbox, storage};
+use crate::engine::machine::Msg;
+use wasm_bindgen::prelude::*;
+use web_sys::{AbortSignal, Event};
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(thread_local_v2, js_name = navigator)]
+    static NAVIGATOR: JsValue;
+    type Target;
+    #[wasm_bindgen(method, js_name = addEventListener)]
+    fn add(this: &Target, kind: &str, listener: &JsValue, options: &JsValue);
+    #[wasm_bindgen(method, js_name = removeEventListener)]
+    fn remove(this: &Target, kind: &str, listener: &JsValue);
+    #[wasm_bindgen(thread_local_v2, js_name = window)]
+    static WINDOW: Target;
+    #[wasm_bindgen(thread_local_v2, js_name = document)]
+    static DOCUMENT: Target;
+    #[wasm_bindgen(js_namespace = Math, js_name = random)]
+    fn random() -> f64;
+    #[wasm_bindgen(catch, js_namespace = crypto, js_name = getRandomValues)]
+    fn random_values(into: &js_sys::Uint8Array) -> Result<(), JsValue>;
+}
+
+pub fn online() -> bool {
+    NAVIGATOR.with(|navigator| get(navigator, "onLine").is_none_or(|online| online.is_truthy()))
+}
+
+/// 64 random bits. Message ids need to differ, not to be secret, so where `crypto` is missing `Math.random` does.
+pub fn entropy() -> u64 {
+    let bytes = js_sys::Uint8Array::new_with_length(8);
+    if random_values(&bytes).is_err() {
+        return random().to_bits() ^ random().to_bits().rotate_left(29);
+    }
+    let mut out = [0; 8];
+    bytes.copy_to(&mut out);
+    u64::from_le_bytes(out)
+}
+
+/// What is listened to while the widget lives. Dropping it stops listening.
+pub struct Page {
+    listener: Closure<dyn FnMut(Event)>,
+}
+
+const OF_WINDOW: [&str; 5] = ["online", "offline", "pagehide", "pageshow", "storage"];
+const OF_DOCUMENT: [&str; 1] = ["visibilitychange"];
+
+impl Page {
+    pub fn new(signal: &AbortSignal) -> Page {
+        let listener = Closure::<dyn FnMut(Event)>::new(|event: Event| {
+            if let Some(msg) = heard(&event) {
+                inbox::post(msg);
+            }
+        });
+        let options = js_sys::Object::new();
+        put(&options, "signal", signal);
+        let page = Page { listener };
+        page.each(|target, kind, listener| target.add(kind, listener, &options));
+        page
+    }
+
+    fn each(&self, act: impl Fn(&Target, &str, &JsValue)) {
+        let listener = self.listener.as_ref();
+        WINDOW.with(|window| {
+            OF_WINDOW
+                .iter()
+                .for_each(|kind| act(window, kind, listener))
+        });
+        DOCUMENT.with(|document| {
+            OF_DOCUMENT
+                .iter()
+                .for_each(|kind| act(document, kind, listener))
+        });
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        self.each(|target, kind, listener| target.remove(kind, listener));
+    }
+}
+
+fn heard(event: &Event) -> Option<Msg> {
+    let is = |object: &JsValue, key: &str| get(object, key).is_some_and(|value| value.is_truthy());
+    Some(match event.type_().as_str() {
+        "online" => Msg::Online,
+        "offline" => Msg::Offline,
+        "pagehide" => Msg::PageHidden,
+        "pageshow" if is(event, "persisted") => Msg::PageRestored,
+        "visibilitychange" if DOCUMENT.with(|document| !is(document, "hidden")) => Msg::Visible,
+        "storage" => {
+            let (key, record) = storage::changed(event)?;
+            Msg::StoredElsewhere { key, record }
+        }
+        _ => return None,
+    })
+}
