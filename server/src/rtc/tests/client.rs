@@ -94,8 +94,9 @@ impl Client {
             }
             assert!(
                 Instant::now() < give_up,
-                "{what}: not within {LIMIT:?}; frames: {:?}",
-                self.frames
+                "{what}: not within {LIMIT:?}; {} frames, last {:.200?}",
+                self.frames.len(),
+                self.frames.last()
             );
             self.turn(deadline.min(give_up)).await;
         }

@@ -338,6 +338,54 @@ async fn full_means_refused_and_a_free_place_is_given_again() {
 }
 
 #[tokio::test]
+async fn a_wildcard_offers_the_addresses_of_the_machine() {
+    let rtc = Rtc::start(RtcConfig {
+        threads: 2,
+        ..RtcConfig::new("0.0.0.0:0".parse().unwrap())
+    })
+    .await
+    .unwrap();
+    let conversation = FakeConversation::new();
+    // One on each media thread.
+    for _ in 0..2 {
+        let (_, offer) = Client::new().await;
+        let answer = connect(&rtc, &conversation, &offer).await.unwrap();
+        let offered = candidate_ip(&answer.sdp);
+        assert!(!offered.is_unspecified());
+        // A client on that address of the machine reaches it there.
+        let socket = UdpSocket::bind((offered, 0)).await.unwrap();
+        let (mut client, offer) = Client::on(socket);
+        let answer = connect(&rtc, &conversation, &offer).await.unwrap();
+        client.answer(&answer.sdp);
+        client.until("channel opens", |c| c.open).await;
+    }
+    rtc.stop().await;
+}
+
+#[tokio::test]
+async fn a_public_address_is_offered_in_place_of_the_bound_one() {
+    let rtc = Rtc::start(RtcConfig {
+        public_ips: vec!["203.0.113.7".parse().unwrap()],
+        ..config()
+    })
+    .await
+    .unwrap();
+    let conversation = FakeConversation::new();
+    let (mut client, offer) = Client::new().await;
+    let answer = connect(&rtc, &conversation, &offer).await.unwrap();
+    assert_eq!(candidate_ip(&answer.sdp).to_string(), "203.0.113.7");
+    // What the NAT in between does.
+    client.answer(&answer.sdp.replace("203.0.113.7", "127.0.0.1"));
+    client.until("channel opens", |c| c.open).await;
+}
+
+fn candidate_ip(answer: &str) -> std::net::IpAddr {
+    let line = answer.lines().find(|l| l.starts_with("a=candidate:"));
+    let ip = line.and_then(|l| l.split(' ').nth(4)).expect("a candidate");
+    ip.parse().expect("an address")
+}
+
+#[tokio::test]
 async fn stop_says_goodbye_to_every_peer() {
     let rtc = Rtc::start(config()).await.unwrap();
     let conversation = FakeConversation::new();

@@ -6,6 +6,7 @@ use crate::session::{Frame, Principal};
 use async_trait::async_trait;
 use futures::StreamExt;
 use karta_protocol::{Accepted, ClientEvent, ErrorCode, client};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
@@ -16,6 +17,10 @@ pub struct FakeConversation {
     log: Arc<Mutex<Vec<Frame>>>,
     /// Length of the log; `ENDED` closes every subscription.
     length: watch::Sender<usize>,
+    /// Subscriptions are refused: the key was disabled.
+    pub shut: AtomicBool,
+    /// Frames of replays that readers have taken.
+    given: Arc<AtomicUsize>,
 }
 
 const ENDED: usize = usize::MAX;
@@ -34,6 +39,8 @@ impl FakeConversation {
         Arc::new(FakeConversation {
             log: Arc::default(),
             length: watch::Sender::new(0),
+            shut: AtomicBool::new(false),
+            given: Arc::default(),
         })
     }
 
@@ -51,6 +58,10 @@ impl FakeConversation {
 
     pub fn end(&self) {
         self.length.send_replace(ENDED);
+    }
+
+    pub fn given(&self) -> usize {
+        self.given.load(Ordering::Relaxed)
     }
 
     pub fn readers(&self) -> usize {
@@ -77,6 +88,9 @@ impl Conversation for FakeConversation {
         after: u64,
     ) -> Result<Frames, Fault> {
         self.check(who, session_id).await?;
+        if self.shut.load(Ordering::Relaxed) {
+            return Err(Fault::refused(ErrorCode::ClientKeyDisabled, "disabled"));
+        }
         let length = self.length.subscribe();
         let replay: Vec<Frame> = self.log.lock().unwrap()[after as usize..].to_vec();
         let position = after as usize + replay.len();
@@ -97,7 +111,12 @@ impl Conversation for FakeConversation {
                 Some((frame, (log, length, position + 1)))
             },
         );
+        let given = self.given.clone();
+        let count = move |_: &Frame| {
+            given.fetch_add(1, Ordering::Relaxed);
+        };
         Ok(futures::stream::iter(replay.into_iter().chain([synced]))
+            .inspect(count)
             .chain(live)
             .boxed())
     }

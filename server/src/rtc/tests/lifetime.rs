@@ -4,6 +4,7 @@ use super::super::{Rtc, RtcConfig};
 use super::client::Client;
 use super::connect::{config, connect, open};
 use super::fake::FakeConversation;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 #[tokio::test]
@@ -72,6 +73,48 @@ async fn the_peer_ends_with_its_conversation() {
     super::until("its place is free", || rtc.connections() == 0).await;
     assert_eq!(conversation.readers(), 0);
     super::assert_empty(&rtc).await;
+}
+
+#[tokio::test]
+async fn a_refused_subscription_says_why_and_ends_the_peer() {
+    let rtc = Rtc::start(config()).await.unwrap();
+    let conversation = FakeConversation::new();
+    let (mut client, _) = open(&rtc, &conversation).await;
+    conversation.shut.store(true, Ordering::Relaxed);
+    client.send(r#"{"type":"hello","after":0}"#);
+    client.until("close", |c| c.ended).await;
+    assert!(client.has(r#""code":"client_key_disabled""#));
+}
+
+#[tokio::test]
+async fn a_visitor_who_reads_nothing_holds_a_bounded_amount() {
+    let rtc = Rtc::start(config()).await.unwrap();
+    let conversation = FakeConversation::new();
+    for _ in 0..100 {
+        conversation.say(&"x".repeat(16 * 1024));
+    }
+    let (mut client, _) = open(&rtc, &conversation).await;
+    client.send(r#"{"type":"hello","after":0}"#);
+    client.drain().await;
+    // It takes no packet from here on: the bridge stops when its allowance is used up, and goes on afterwards.
+    super::until("the replay begins", || conversation.given() > 0).await;
+    let mut given = conversation.given();
+    loop {
+        let _ = super::probe(&rtc).await;
+        tokio::task::yield_now().await;
+        let now = conversation.given();
+        if now == given {
+            break;
+        }
+        given = now;
+    }
+    assert!(
+        conversation.given() < 100,
+        "{} frames",
+        conversation.given()
+    );
+    client.until("synced", |c| c.has("session.synced")).await;
+    assert_eq!(client.frames.len(), 101);
 }
 
 #[tokio::test]
