@@ -67,6 +67,9 @@ pub(super) async fn run(bridge: Bridge) {
     drop(seat);
 }
 
+/// The id of a message, and what became of it.
+type Submitted = (Option<String>, Result<Accepted, Fault>);
+
 enum Step {
     GoOn,
     End,
@@ -87,7 +90,7 @@ struct Joint {
     subscribed_at: Instant,
     waiting: VecDeque<Arc<str>>,
     /// The event being carried out, with the message id that its refusal must name.
-    submitting: Option<BoxFuture<'static, (Option<String>, Result<Accepted, Fault>)>>,
+    submitting: Option<BoxFuture<'static, Submitted>>,
     garbage: u32,
 }
 
@@ -271,9 +274,7 @@ async fn next(frames: &mut Option<Frames>) -> Option<Frame> {
     }
 }
 
-async fn submitted(
-    submitting: &mut Option<BoxFuture<'static, (Option<String>, Result<Accepted, Fault>)>>,
-) -> (Option<String>, Result<Accepted, Fault>) {
+async fn submitted(submitting: &mut Option<BoxFuture<'static, Submitted>>) -> Submitted {
     match submitting {
         Some(future) => future.await,
         None => std::future::pending().await,
