@@ -14,3 +14,6 @@ pub mod session;
 pub mod shell;
 pub mod text;
 pub mod view_model;
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;

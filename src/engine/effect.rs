@@ -99,7 +99,7 @@ pub enum Timer {
     TokenRefresh,
     /// One second of a visible countdown.
     Countdown,
-    /// Draw the launcher although no config came yet.
+    /// Draw the launcher although no config came yet. Armed with no delay at boot: the calls that waited in the page have been made.
     ConfigDeadline,
     /// Config again after a failure.
     Config,

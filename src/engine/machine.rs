@@ -145,3 +145,21 @@ impl Machine {
         self.core.config.key.as_deref()
     }
 }
+
+/// For the fake edge, which forgets old effects and still has to name what is open.
+#[cfg(test)]
+impl Machine {
+    pub(in crate::engine) fn stream_for_tests(&self) -> Option<Id> {
+        match &self.stage {
+            Stage::Panel(panel) => panel.link.stream_id(),
+            _ => None,
+        }
+    }
+
+    pub(in crate::engine) fn peer_for_tests(&self) -> Option<Id> {
+        match &self.stage {
+            Stage::Panel(panel) => panel.peer.id(),
+            _ => None,
+        }
+    }
+}

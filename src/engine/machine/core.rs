@@ -30,10 +30,24 @@ pub(super) struct Core {
     pub fetch: Fetch,
     /// The server refuses this page for good: its code.
     pub halt: Option<&'static str>,
+    /// From boot until the calls that were already waiting in the page have been made: nobody listens yet.
+    pub unsettled: Option<Unsettled>,
+    /// When the launcher is drawn without config.
+    pub deadline: Option<Millis>,
     /// Warnings that are given once.
     said: Vec<&'static str>,
     /// The screen has to follow.
     pub dirty: bool,
+}
+
+/// What boot found and the page hears as soon as its waiting calls are made.
+#[derive(Default)]
+pub(super) struct Unsettled {
+    /// Boot itself runs.
+    pub booting: bool,
+    pub events: Vec<HostEvent>,
+    /// The panel was open, or something unsent waits.
+    pub resume: bool,
 }
 
 /// `GET /config`.
@@ -68,6 +82,8 @@ impl Default for Core {
             written: None,
             fetch: Fetch::default(),
             halt: None,
+            unsettled: None,
+            deadline: None,
             said: Vec::new(),
             dirty: false,
         }
@@ -116,7 +132,10 @@ impl Cx<'_> {
     }
 
     pub fn emit(&mut self, event: HostEvent) {
-        self.core.bus.emit(&event, self.out);
+        match &mut self.core.unsettled {
+            Some(unsettled) if unsettled.booting => unsettled.events.push(event),
+            _ => self.core.bus.emit(&event, self.out),
+        }
     }
 
     pub fn timer(&mut self, timer: Timer, delay_ms: u64) {

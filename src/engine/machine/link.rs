@@ -100,7 +100,7 @@ impl Link {
         matches!(self.stream, Stream::Live { .. })
     }
 
-    fn stream_id(&self) -> Option<Id> {
+    pub fn stream_id(&self) -> Option<Id> {
         match self.stream {
             Stream::Closed => None,
             Stream::Opening { id, .. } | Stream::Live { id, .. } => Some(id),

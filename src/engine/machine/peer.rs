@@ -52,7 +52,7 @@ impl Peer {
         self.synced_id().is_some()
     }
 
-    fn id(&self) -> Option<Id> {
+    pub fn id(&self) -> Option<Id> {
         match self.state {
             State::Idle | State::Resting | State::GivenUp => None,
             State::Offering(id)

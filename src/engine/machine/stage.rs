@@ -1,7 +1,7 @@
 //! The phases of the widget on a page, and the way between them: asleep → waiting → launcher → panel; hidden; stopped.
 //! Commands are taken here; what happens inside a mounted panel is in [`super::panel`].
 
-use super::core::Cx;
+use super::core::{Cx, Unsettled};
 use super::panel::{By, Panel};
 use super::verdict::{Verdict, judge};
 use super::{Boot, Msg, Ui};
@@ -12,7 +12,7 @@ use crate::engine::effect::{
     Body, Effect, Expect, Failure, HttpRequest, Id, Method, Reply, Stored, Timer,
 };
 use crate::engine::error::{ALREADY_MOUNTED, QUEUE_FULL, SECRET_KEY};
-use crate::engine::event::{EventName, HostEvent};
+use crate::engine::event::HostEvent;
 use crate::engine::limits::{
     CONFIG_DEADLINE_MS, CONFIG_RETRY_CAP_MS, CONFIG_RETRY_FIRST_MS, QUEUE_CALLS,
 };
@@ -63,7 +63,10 @@ impl Stage {
             Msg::HttpReplied { id, result } if cx.core.fetch.asked == Some(id) => {
                 self.config_replied(result, cx)
             }
-            Msg::TimerFired(Timer::ConfigDeadline) => self.config_is_late(cx),
+            Msg::TimerFired(Timer::ConfigDeadline) => {
+                self.settle(cx);
+                self.config_is_late(cx);
+            }
             Msg::TimerFired(Timer::Config) => ask_config(cx),
             Msg::StoredElsewhere { key, record } => {
                 if cx.core.config.key.as_ref() == Some(&key) {
@@ -103,7 +106,46 @@ impl Stage {
         core.dirty = false;
         cx.reject(rejections);
         *self = Stage::Waiting(Vec::new());
+        // The page's waiting calls follow this message at once. What boot finds out is told after them, so that a page that
+        // subscribed before the bundle arrived misses nothing.
+        cx.core.unsettled = Some(Unsettled {
+            booting: true,
+            ..Unsettled::default()
+        });
+        cx.timer(Timer::ConfigDeadline, 0);
         self.start(boot.prefetched, cx);
+        if let Some(unsettled) = &mut cx.core.unsettled {
+            unsettled.booting = false;
+        }
+    }
+
+    fn settle(&mut self, cx: &mut Cx<'_>) {
+        let Some(unsettled) = cx.core.unsettled.take() else {
+            return;
+        };
+        for event in unsettled.events {
+            cx.emit(event);
+        }
+        if unsettled.resume {
+            self.resume(cx);
+        }
+    }
+
+    /// Goes on where the visitor was before the page changed.
+    fn resume(&mut self, cx: &mut Cx<'_>) {
+        if cx.core.record.open {
+            self.open(By::Reload, cx);
+        } else if !cx.core.record.outbox.is_empty() {
+            self.mount(cx);
+        }
+    }
+
+    /// Waits for config, but not for ever.
+    fn expect_config(&self, cx: &mut Cx<'_>) {
+        cx.core.deadline = Some(cx.now + CONFIG_DEADLINE_MS);
+        if cx.core.unsettled.is_none() {
+            cx.timer(Timer::ConfigDeadline, CONFIG_DEADLINE_MS);
+        }
     }
 
     /// With the layers as they are now: what phase follows? Called at boot, after `init` and when starting again.
@@ -118,7 +160,7 @@ impl Stage {
             return;
         }
         let Some(url) = cx.core.config.config_url() else {
-            cx.timer(Timer::ConfigDeadline, CONFIG_DEADLINE_MS);
+            self.expect_config(cx);
             return;
         };
         if cx.core.fetch.url == url {
@@ -139,7 +181,7 @@ impl Stage {
             Some((_, result)) => self.config_replied(result.map(Reply::Config), cx),
             None => {
                 ask_config(cx);
-                cx.timer(Timer::ConfigDeadline, CONFIG_DEADLINE_MS);
+                self.expect_config(cx);
             }
         }
     }
@@ -182,6 +224,14 @@ impl Stage {
 
     fn config_is_late(&mut self, cx: &mut Cx<'_>) {
         let Stage::Waiting(calls) = self else { return };
+        let Some(deadline) = cx.core.deadline else {
+            return;
+        };
+        if cx.now < deadline {
+            cx.timer(Timer::ConfigDeadline, deadline - cx.now);
+            return;
+        }
+        cx.core.deadline = None;
         if cx.core.config.key.is_some() {
             self.show_launcher(cx);
         } else if !calls.is_empty() {
@@ -197,13 +247,14 @@ impl Stage {
         let Stage::Waiting(calls) = std::mem::replace(self, Stage::Launcher) else {
             return;
         };
-        cx.clear(Timer::ConfigDeadline);
+        cx.core.deadline = None;
         cx.render();
-        if cx.core.record.open {
-            self.open(By::Reload, cx);
-        } else if !cx.core.record.outbox.is_empty() {
-            // Something was written and not sent before the page changed.
-            self.mount(cx);
+        match &mut cx.core.unsettled {
+            Some(unsettled) => unsettled.resume = true,
+            None => {
+                cx.clear(Timer::ConfigDeadline);
+                self.resume(cx);
+            }
         }
         for command in calls {
             self.command(command, By::Page, cx);
@@ -221,7 +272,7 @@ impl Stage {
 
     fn hide(&mut self, cx: &mut Cx<'_>) {
         *self = Stage::Hidden;
-        cx.clear(Timer::ConfigDeadline);
+        cx.core.deadline = None;
         cx.render();
     }
 
@@ -234,13 +285,6 @@ impl Stage {
             } => {
                 if !cx.core.bus.on(event, callback, once) {
                     cx.warn_once(QUEUE_FULL, "too many subscriptions; this one is ignored");
-                }
-                // The tag's mistake was found before anybody could listen.
-                if event == EventName::Error && cx.core.layers.has_secret_key() {
-                    cx.run(Effect::Call {
-                        callback,
-                        event: secret_key(),
-                    });
                 }
             }
             Command::Off { event, callback } => cx.core.bus.off(event, callback),
@@ -261,7 +305,7 @@ impl Stage {
                 calls.push(command);
                 // A key that is missing is worth a word, but not before the page had time to give it.
                 if calls.len() == 1 && cx.core.config.key.is_none() {
-                    cx.timer(Timer::ConfigDeadline, CONFIG_DEADLINE_MS);
+                    self.expect_config(cx);
                 }
                 return;
             }
@@ -358,6 +402,9 @@ impl Stage {
     }
 
     fn close(&mut self, by: By, cx: &mut Cx<'_>) {
+        if let Some(unsettled) = &mut cx.core.unsettled {
+            unsettled.resume = false;
+        }
         if let Stage::Panel(panel) = self {
             panel.close(by, cx);
         }
@@ -419,6 +466,8 @@ impl Stage {
             // So that a start asks again.
             cx.core.fetch.url.clear();
         }
+        cx.core.unsettled = None;
+        cx.core.deadline = None;
         let mounted = matches!(self, Stage::Panel(_));
         *self = Stage::Stopped;
         if forget {

@@ -1,0 +1,11 @@
+//! Flows of the whole engine over a fake edge: a hand-moved clock and a journal of effects, answered late, twice or never.
+
+mod boot;
+mod chat;
+mod failure;
+mod fake;
+mod frozen;
+mod imports;
+mod peer;
+mod random;
+mod storage;
