@@ -3,7 +3,11 @@
 //!
 //! [`Host`] and [`launcher`] are in both bundles: the launcher bundle draws, the panel bundle adopts what it finds.
 
+#[cfg(feature = "panel")]
+mod composer;
 pub mod launcher;
+#[cfg(feature = "panel")]
+mod messages;
 #[cfg(feature = "panel")]
 pub mod panel;
 mod style;
@@ -164,4 +168,12 @@ pub fn append(parent: &web_sys::Node, child: &web_sys::Node) {
 
 pub fn text(element: &Element, text: &str) {
     element.set_text_content(Some(text));
+}
+
+/// A whole number for an attribute.
+#[cfg(feature = "panel")]
+pub fn digits(value: u64) -> String {
+    let mut text = String::new();
+    crate::engine::text::number::push(&mut text, value);
+    text
 }

@@ -73,7 +73,7 @@ impl Screen {
         match &view.panel {
             Some(panel) => shown
                 .panel
-                .get_or_insert_with(|| Panel::new(&shown.host, self.ui.clone()))
+                .get_or_insert_with(|| Panel::new(&shown.host, panel.words, self.ui.clone()))
                 .render(panel),
             None => shown.panel = None,
         }
