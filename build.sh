@@ -64,7 +64,7 @@ cmd_bench() {
   need_browser
   build_widget release
   build_server release
-  SERVER_BIN=$SERVER_BIN node bench/bench.mjs "$@"
+  KARTA_SERVER_BIN=$SERVER_BIN node bench/bench.mjs "$@"
 }
 
 command=${1:-help}

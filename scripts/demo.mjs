@@ -63,7 +63,7 @@ function fail(message) {
 async function startApi() {
   fs.mkdirSync(DATA, { recursive: true });
   const started = await startServer(options.server, {
-    dataDir: DATA, listen: `127.0.0.1:${options["api-port"]}`, onLog: (text) => process.stderr.write(text),
+    dataDir: DATA, listen: `127.0.0.1:${options["api-port"]}`, env: { KARTA_LOG: process.env.KARTA_LOG ?? "warn" }, onLog: (text) => process.stderr.write(text),
   });
   started.exited.then(({ code, signal }) => {
     if (stopping || api !== started) return;

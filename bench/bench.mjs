@@ -1,0 +1,123 @@
+// What `./build.sh bench` prints: bytes against the budgets, and times on a page of another origin, on this machine.
+//   node bench/bench.mjs [--runs 9]
+// Exit code 1 when a size budget is broken. Times are published, not enforced: they depend on the machine.
+import { parseArgs } from "node:util";
+import { launchBrowser, makeWorld, until } from "../tests/e2e/harness.mjs";
+import { sizes, table } from "./sizes.mjs";
+
+const { values: args } = parseArgs({ options: { runs: { type: "string", default: "9" } } });
+const RUNS = Number(args.runs);
+// Chrome's own "Slow 4G".
+const SLOW_4G = { offline: false, latency: 150, downloadThroughput: 1.6e6 / 8, uploadThroughput: 750e3 / 8 };
+
+/** Runs in the page from its first moment: notes when the launcher, the panel and the agent's text are there, and every long task. */
+function stopwatch() {
+  const marks = { longTasks: [] };
+  Object.defineProperty(window, "bench", { value: marks });
+  new PerformanceObserver((list) => { for (const task of list.getEntries()) marks.longTasks.push([task.startTime, task.duration]); }).observe({ type: "longtask", buffered: true });
+  const shown = (element) => element && element.getBoundingClientRect().width > 0 && getComputedStyle(element).visibility !== "hidden" && getComputedStyle(element).display !== "none";
+  const part = (name) => document.querySelector("karta-root")?.shadowRoot?.querySelector(`[part~="${name}"]`);
+  const frame = () => {
+    const now = performance.now();
+    if (!marks.launcher && shown(part("launcher"))) marks.launcher = now;
+    if (marks.click && !marks.panel && shown(part("panel"))) marks.panel = now;
+    if (marks.enter && !marks.token) {
+      const agent = [...(part("messages")?.querySelectorAll('[data-role="agent"]') ?? [])].at(-1);
+      if (agent?.textContent.includes(marks.expected)) marks.token = now;
+    }
+    requestAnimationFrame(frame);
+  };
+  requestAnimationFrame(frame);
+  addEventListener("pointerdown", (e) => { marks.click ??= e.timeStamp; }, { capture: true });
+  addEventListener("keydown", (e) => { if (e.key === "Enter") { marks.enter = e.timeStamp; marks.token = undefined; } }, { capture: true });
+  const create = RTCPeerConnection.prototype.createDataChannel;
+  RTCPeerConnection.prototype.createDataChannel = function (...a) {
+    const channel = create.apply(this, a);
+    channel.addEventListener("open", () => { marks.channel ??= performance.now(); });
+    return channel;
+  };
+}
+
+async function open(world, { cpu = 1, network } = {}) {
+  const tab = await world.tab({ before: stopwatch });
+  const session = await tab.page.context().newCDPSession(tab.page);
+  await session.send("Emulation.setCPUThrottlingRate", { rate: cpu });
+  if (network) {
+    await session.send("Network.enable");
+    await session.send("Network.emulateNetworkConditions", network);
+  }
+  return tab;
+}
+
+const marks = (tab) => tab.page.evaluate(() => window.bench);
+
+/** Times of one page view: launcher, long tasks until then, click → panel. */
+async function pageView(world, options) {
+  const tab = await open(world, options);
+  await tab.load("/index.html");
+  await until(async () => (await marks(tab)).launcher, "the launcher");
+  const { launcher, longTasks } = await marks(tab);
+  // A visitor's click, with the panel bundle there or not: it was asked for by then.
+  await until(() => tab.requests.some((r) => /panel-.*\.wasm/.test(r.url)), "the panel bundle");
+  await tab.page.waitForLoadState("networkidle");
+  await tab.launcher.click();
+  await until(async () => (await marks(tab)).panel, "the panel");
+  const { click, panel } = await marks(tab);
+  await tab.page.context().close();
+  return { launcher, panel: panel - click, long: longTasks.filter(([start, duration]) => start + duration > 0 && start < launcher).length };
+}
+
+async function conversation(world, model) {
+  const tab = await open(world);
+  await tab.load("/index.html");
+  await tab.launcher.click();
+  await until(async () => (await marks(tab)).channel, "the data channel");
+  await tab.realtime();
+  const { click, channel } = await marks(tab);
+  const token = [];
+  for (let i = 0; i < 5; i += 1) {
+    const expected = `token-${i}`;
+    model.answers(`${expected} and then the rest of the answer`);
+    await tab.page.evaluate((text) => { window.bench.expected = text; window.bench.token = undefined; }, expected);
+    await tab.say(`Question ${i}`);
+    await until(async () => (await marks(tab)).token, "the first token");
+    const { enter, token: at } = await marks(tab);
+    token.push(at - enter);
+    await tab.sees("agent", "rest of the answer");
+    await until(async () => (await tab.said("agent")).filter((m) => m.state === "done" && m.text.includes("token-")).length === i + 1, "the end of the answer");
+  }
+  await tab.page.context().close();
+  return { channel: channel - click, token };
+}
+
+const percentile = (list, p) => [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.ceil((p / 100) * list.length) - 1)];
+const cells = (list) => `${percentile(list, 50).toFixed(0).padStart(8)} ${percentile(list, 95).toFixed(0).padStart(8)}`;
+
+const size = sizes();
+console.log(`${table(size)}\n`);
+
+const browser = await launchBrowser();
+const world = await makeWorld(browser, { folder: "", options: { root: "www/demo", model: true } });
+try {
+  await pageView(world, {}); // warm: the server's pages, the browser's own caches of code
+  const rows = [];
+  for (const [name, options] of [["no throttling", {}], ["4x CPU", { cpu: 4 }], ["4x CPU, Slow 4G", { cpu: 4, network: SLOW_4G }]]) {
+    const views = [];
+    for (let i = 0; i < RUNS; i += 1) views.push(await pageView(world, options));
+    rows.push([`launcher visible, ${name}`, views.map((v) => v.launcher), ""]);
+    rows.push([`click -> panel painted, ${name}`, views.map((v) => v.panel), name === "4x CPU" ? "<= 50 p50" : ""]);
+    rows.push([`long tasks until the launcher, ${name}`, views.map((v) => v.long), name === "4x CPU" ? "0" : ""]);
+  }
+  const talks = [];
+  for (let i = 0; i < RUNS; i += 1) talks.push(await conversation(world, world.model));
+  rows.push(["click -> data channel open", talks.map((t) => t.channel), "<= 250 p95"]);
+  rows.push(["send -> first token on screen (model answers at once)", talks.flatMap((t) => t.token), "<= 10 p50"]);
+
+  console.log(`${"times, ms".padEnd(54)} ${"p50".padStart(8)} ${"p95".padStart(8)}   bar`);
+  for (const [name, list, bar] of rows) console.log(`${name.padEnd(54)} ${cells(list)}   ${bar}`);
+} finally {
+  await world.close();
+  await browser.close();
+}
+for (const name of size.broken) console.log(`BROKEN ${name}: ${size[name].brotli} bytes of brotli, budget ${size.budgets[name]}`);
+process.exit(size.broken.length ? 1 : 0);
