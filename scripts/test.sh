@@ -41,9 +41,9 @@ cmd_test() {
   stage "widget builds" single build_widget release
   stage "format" single cargo fmt --all --check
   stage "clippy" single cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
-  stage "clippy wasm" single cargo clippy --locked -p karta --target wasm32-unknown-unknown --all-targets --all-features --quiet -- -D warnings
+  stage "clippy wasm" single cargo clippy --locked -p karta --target wasm32-unknown-unknown --lib --test "*" --all-features --quiet -- -D warnings
   stage "native tests" counts cargo test --locked --workspace --no-fail-fast
-  stage "in-browser tests" counts cargo test --locked -p karta --target wasm32-unknown-unknown --no-fail-fast --tests
+  stage "in-browser tests" counts cargo test --locked -p karta --target wasm32-unknown-unknown --no-fail-fast --test "*"
   stage "size budgets" counts node bench/sizes.mjs --check
   stage "server builds" single build_server dev
   stage "end to end" counts env KARTA_SERVER_BIN="$TARGET/debug/karta-server" node tests/e2e/run.mjs $long
