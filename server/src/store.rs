@@ -117,6 +117,8 @@ pub struct Term {
     pub related: Vec<String>,
     /// How many passages hold the stem or a related one: rare words say more.
     pub passages: u64,
+    /// Stands for a turn of phrase ("how much" → price): what kind of answer is meant, rather than what about.
+    pub hint: bool,
 }
 
 /// A session's row.

@@ -1,57 +1,196 @@
 //! The `builtin` runtime: answers from the owner's documents, in their words, without a model.
+//!
+//! A message is read sentence by sentence. Courtesies get a courtesy back ([`courtesy`]); a question goes to the full-text search,
+//! the passages found are weighed against it ([`rank`]), and the sentences that answer it are quoted ([`quote`]). Below a threshold
+//! it says that it does not know and offers a person: a wrong answer costs a shop more than none.
 
-use super::{AgentFailure, Answer, Runtime, Sink, Turn};
-use crate::store::Store;
+use super::{AgentFailure, Answer, Line, Runtime, Sink, Turn};
+use crate::store::{Found, Store};
 use async_trait::async_trait;
+use courtesy::Courtesy;
 use karta_protocol::Source;
+use rank::Confidence;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod courtesy;
+mod quote;
+mod rank;
+#[cfg(test)]
+mod tests;
+
 /// Between two words: quick, but visibly written rather than thrown.
 const PACE: Duration = Duration::from_millis(4);
+/// Passages weighed for one question.
+const CANDIDATES: usize = 16;
+/// Questions answered in one turn; who asks more gets the first ones.
+const QUESTIONS_MAX: usize = 3;
+/// Topics named when a visitor asks what can be asked.
+const TOPICS_MAX: usize = 12;
 
 pub struct Builtin {
     store: Arc<dyn Store>,
+}
+
+/// An answer before it is written out.
+#[derive(Debug, Default)]
+struct Draft {
+    paragraphs: Vec<String>,
+    sources: Vec<Source>,
+    offer_person: bool,
+    unknown: bool,
 }
 
 impl Builtin {
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self { store }
     }
+
+    async fn draft(&self, turn: &Turn) -> Result<Draft, AgentFailure> {
+        let message = turn.questions.join("\n");
+        if let Some(courtesy) = courtesy::of(&message) {
+            return self.courteous(turn, courtesy).await;
+        }
+        let mut draft = Draft::default();
+        let questions = courtesy::questions(&message);
+        let mut missed = false;
+        for question in questions.iter().take(QUESTIONS_MAX) {
+            missed |= !self.answer_one(turn, question, &mut draft).await?;
+        }
+        // Sentences alone may say too little; the message as a whole can still find its passage.
+        if draft.paragraphs.is_empty() && questions.len() > 1 {
+            missed = !self.answer_one(turn, &message, &mut draft).await?;
+        }
+        if draft.paragraphs.is_empty() {
+            draft.unknown = true;
+            draft.offer_person = true;
+            draft.paragraphs.push(if missed && !questions.is_empty() {
+                "I'm sorry, I don't know that. I couldn't find it in our documents. Would you like to ask a person?".into()
+            } else {
+                "I'm not sure what you mean. Could you ask in other words, or would you like to talk to a person?".into()
+            });
+        }
+        Ok(draft)
+    }
+
+    /// False: nothing found that is good enough.
+    async fn answer_one(
+        &self,
+        turn: &Turn,
+        question: &str,
+        draft: &mut Draft,
+    ) -> Result<bool, AgentFailure> {
+        let before = turn.history.iter().rev().find_map(|line| match line {
+            Line::Visitor(text) => Some(text.as_str()),
+            Line::Agent(_) => None,
+        });
+        let follows = courtesy::follows_up(question);
+        let mut found = self.search(turn, question).await?;
+        let mut matched = rank::best(&found, None);
+        // "And to France?" means the last question with another place.
+        if let Some(before) = before
+            && (follows || found.terms.iter().all(|term| term.hint))
+        {
+            let own: Vec<String> = found.terms.iter().map(|t| t.stem.clone()).collect();
+            let together = self.search(turn, &format!("{before}\n{question}")).await?;
+            let joint = rank::best(&together, Some(&own));
+            let answers_own = joint.iter().any(|m| m.speaks_of(&together, &own));
+            if answers_own || matched.is_empty() {
+                (found, matched) = (together, joint);
+            }
+        }
+        if matched.is_empty() {
+            return Ok(false);
+        }
+        for hit in &matched {
+            let passage = &found.passages[hit.passage];
+            let words = quote::from(passage, &found.terms, &hit.weights);
+            if draft.paragraphs.iter().any(|p| p.contains(&words)) {
+                continue;
+            }
+            draft.paragraphs.push(match hit.confidence {
+                Confidence::Sure => words,
+                Confidence::Unsure => {
+                    draft.offer_person = true;
+                    format!(
+                        "I'm not sure that this is what you mean. The closest I found:\n\n{words}"
+                    )
+                }
+            });
+            let source = Source {
+                title: passage.title.clone(),
+                url: passage.url.clone(),
+            };
+            if !draft.sources.contains(&source) {
+                draft.sources.push(source);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn courteous(&self, turn: &Turn, courtesy: Courtesy) -> Result<Draft, AgentFailure> {
+        let mut draft = Draft::default();
+        let name = turn.agent.name.trim();
+        let text = match courtesy {
+            Courtesy::Greeting => "Hello! What would you like to know?".into(),
+            Courtesy::Thanks => {
+                "You're welcome! Is there anything else you would like to know?".into()
+            }
+            Courtesy::Goodbye => "Goodbye, and have a good day!".into(),
+            Courtesy::HowAreYou => "I'm fine, thank you! What would you like to know?".into(),
+            Courtesy::Agreement => "All right. Ask me whatever you would like to know.".into(),
+            Courtesy::WhoAreYou => format!(
+                "I'm {}, an automatic assistant. I answer from our own documents, and I can offer you a person when I don't know something.",
+                if name.is_empty() { "Karta" } else { name }
+            ),
+            Courtesy::Person => {
+                draft.offer_person = true;
+                "Of course. I can pass this conversation on to a person.".into()
+            }
+            Courtesy::Help => self.topics(turn).await?,
+        };
+        draft.paragraphs.push(text);
+        Ok(draft)
+    }
+
+    async fn topics(&self, turn: &Turn) -> Result<String, AgentFailure> {
+        let documents = self
+            .store
+            .documents(&turn.agent.account)
+            .await
+            .map_err(|e| AgentFailure::Broken(e.to_string()))?;
+        let mine = documents
+            .iter()
+            .filter(|d| d.agent_id.as_ref().is_none_or(|id| *id == turn.agent.id));
+        let topics: Vec<String> = mine
+            .take(TOPICS_MAX)
+            .map(|d| format!("- {}", d.title))
+            .collect();
+        Ok(if topics.is_empty() {
+            "Ask me anything about us, and I'll look it up.".into()
+        } else {
+            format!("You can ask me about:\n\n{}", topics.join("\n"))
+        })
+    }
+
+    async fn search(&self, turn: &Turn, question: &str) -> Result<Found, AgentFailure> {
+        self.store
+            .search(&turn.agent.account, &turn.agent.id, question, CANDIDATES)
+            .await
+            .map_err(|e| AgentFailure::Broken(e.to_string()))
+    }
 }
 
 #[async_trait]
 impl Runtime for Builtin {
     async fn answer(&self, turn: Turn, sink: &dyn Sink) -> Result<Answer, AgentFailure> {
-        let question = turn.questions.join("\n");
-        let found = self
-            .store
-            .search(&turn.agent.account, &turn.agent.id, &question, 8)
-            .await
-            .map_err(|e| AgentFailure::Broken(e.to_string()))?;
-        match found.passages.first() {
-            Some(best) => {
-                write(&best.text, sink).await;
-                Ok(Answer {
-                    sources: vec![Source {
-                        title: best.title.clone(),
-                        url: best.url.clone(),
-                    }],
-                    ..Answer::default()
-                })
-            }
-            None => {
-                write(
-                    "I don't know that. Would you like to talk to a person?",
-                    sink,
-                )
-                .await;
-                Ok(Answer {
-                    offer_person: true,
-                    ..Answer::default()
-                })
-            }
-        }
+        let draft = self.draft(&turn).await?;
+        write(&draft.paragraphs.join("\n\n"), sink).await;
+        Ok(Answer {
+            sources: draft.sources,
+            offer_person: draft.offer_person,
+            usage: None,
+        })
     }
 }
 

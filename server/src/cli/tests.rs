@@ -261,7 +261,7 @@ async fn documents_are_titled_sourced_and_renewed() {
         ],
     )
     .await;
-    assert_eq!(plain[0]["title"], "opening hours");
+    assert_eq!(plain[0]["title"], "Opening hours");
     assert_eq!(
         run_json(dir, &["knowledge", "list"])
             .await

@@ -117,7 +117,7 @@ fn read(new: &NewDocument) -> Result<Read, ServiceError> {
     let title = match (&new.title, first_heading(&text)) {
         (Some(title), _) => title.clone(),
         (None, Some(heading)) => heading,
-        (None, None) => stem.replace(['_', '-'], " "),
+        (None, None) => capitalised(&stem.replace(['_', '-'], " ")),
     };
     let title: String = title.trim().chars().take(200).collect();
     Ok(Read {
@@ -145,6 +145,13 @@ fn source(new: &NewDocument, text: &str) -> Result<(Option<String>, String), Ser
         }
     }
     Ok((url, rest))
+}
+
+/// "opening hours" → "Opening hours".
+fn capitalised(words: &str) -> String {
+    let mut chars = words.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string());
+    first.unwrap_or_default() + chars.as_str()
 }
 
 fn invalid(new: &NewDocument, what: &str) -> ServiceError {

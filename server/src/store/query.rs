@@ -26,14 +26,13 @@ pub fn words(text: &str) -> Vec<String> {
 /// The terms of a question, without the index's opinion on them (`passages` is 0). Repeated words count once.
 pub fn terms(text: &str) -> Vec<Term> {
     let mut terms: Vec<Term> = Vec::new();
-    for word in rephrased(words(text)) {
-        if STOP_WORDS.contains(&word.as_str())
-            || (word.len() < 2 && !word.bytes().all(|b| b.is_ascii_digit()))
-        {
+    for (word, hint) in rephrased(words(text)) {
+        if STOP_WORDS.contains(&word.as_str()) || word.len() < 2 {
             continue;
         }
         let stem = stem(&word);
-        if terms.iter().any(|t| t.stem == stem) {
+        if let Some(known) = terms.iter_mut().find(|t| t.stem == stem) {
+            known.hint &= hint;
             continue;
         }
         if terms.len() == MAX_TERMS {
@@ -45,9 +44,27 @@ pub fn terms(text: &str) -> Vec<Term> {
             stem,
             related,
             passages: 0,
+            hint,
         });
     }
+    // "How much does it cost?" asks for the price once.
+    let named = |t: &Term| {
+        let mut others = terms.iter().filter(|o| !o.hint);
+        others.any(|o| o.related.contains(&t.stem))
+    };
+    let kept: Vec<bool> = terms.iter().map(|t| !t.hint || !named(t)).collect();
+    let mut kept = kept.into_iter();
+    terms.retain(|_| kept.next().unwrap_or(true));
+    untangle(&mut terms);
     terms
+}
+
+/// In "opening hours" the word "open" must not answer for "hours" as well: what a term says itself is related to no other.
+pub fn untangle(terms: &mut [Term]) {
+    let stems: Vec<String> = terms.iter().map(|t| t.stem.clone()).collect();
+    for term in terms {
+        term.related.retain(|related| !stems.contains(related));
+    }
 }
 
 /// The FTS5 query that finds any of the terms: quoted words joined by OR. None: nothing to look for.
@@ -71,18 +88,22 @@ pub fn matching(terms: &[Term]) -> Option<String> {
     (!query.is_empty()).then_some(query)
 }
 
-/// Stems of words that mean about the same as this stem, without itself.
+/// Stems of words that mean about the same as this stem, or that a document would use for it; without itself.
 pub fn related(stem_of: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    for group in MEANINGS {
-        let stems: Vec<String> = group.split(' ').map(stem).collect();
-        if stems.iter().any(|s| s == stem_of) {
-            for s in stems {
-                if s != stem_of && !found.contains(&s) {
-                    found.push(s);
-                }
+    let mut add = |words: &str| {
+        for s in words.split(' ').map(stem) {
+            if s != stem_of && !found.contains(&s) {
+                found.push(s);
             }
         }
+    };
+    let has = |words: &str| words.split(' ').any(|word| stem(word) == stem_of);
+    for group in MEANINGS.iter().filter(|group| has(group)) {
+        add(group);
+    }
+    for (_, wider) in WIDER.iter().filter(|(narrow, _)| has(narrow)) {
+        add(wider);
     }
     found
 }
@@ -116,42 +137,72 @@ pub fn mistakes(a: &str, b: &str, limit: usize) -> usize {
     rows[a.len()][b.len()].min(limit + 1)
 }
 
-/// How many mistakes a word of this length may hold and still be recognised.
-pub fn tolerance(word: &str) -> usize {
-    match word.chars().count() {
+/// How many mistakes a stem of this length may hold and still be recognised.
+pub fn tolerance(stem: &str) -> usize {
+    match stem.chars().count() {
         0..=3 => 0,
         4..=7 => 1,
         _ => 2,
     }
 }
 
-/// Turns of phrase whose single words say nothing, replaced by the word they stand for.
-fn rephrased(words: Vec<String>) -> Vec<String> {
+/// Turns of phrase whose single words say nothing, replaced by the words they stand for; true: by a hint.
+fn rephrased(words: Vec<String>) -> Vec<(String, bool)> {
     let mut out = Vec::with_capacity(words.len());
     let mut at = 0;
     while at < words.len() {
         let rest = &words[at..];
-        let phrase = PHRASES.iter().find(|(from, _)| {
-            let mut parts = from.split(' ');
-            let mut length = 0;
-            parts.all(|part| {
-                length += 1;
-                rest.get(length - 1).is_some_and(|word| word == part)
-            })
-        });
+        let found = |phrases: &[(&'static str, &'static str)]| {
+            let fits = |(from, _): &&(&str, &str)| {
+                let from: Vec<&str> = from.split(' ').collect();
+                rest.len() >= from.len() && from.iter().zip(rest).all(|(a, b)| a == b)
+            };
+            phrases.iter().find(fits).copied()
+        };
+        let (phrase, hint) = match found(HINTS) {
+            Some(phrase) => (Some(phrase), true),
+            None => (found(PHRASES), false),
+        };
         match phrase {
             Some((from, to)) => {
-                out.extend(to.split(' ').filter(|w| !w.is_empty()).map(str::to_owned));
+                let to = to.split(' ').filter(|w| !w.is_empty());
+                out.extend(to.map(|w| (w.to_owned(), hint)));
                 at += from.split(' ').count();
             }
             None => {
-                out.push(words[at].clone());
+                out.push((words[at].clone(), false));
                 at += 1;
             }
         }
     }
     out
 }
+
+/// What kind of answer a question wants.
+const HINTS: &[(&str, &str)] = &[
+    ("how much longer", "days"),
+    ("how much", "price"),
+    ("how expensive", "price"),
+    ("how long", "days"),
+    ("how fast", "days"),
+    ("how quickly", "days"),
+    ("how soon", "days"),
+    ("how many days", "days"),
+    ("how often", "every"),
+    ("what time", "hours"),
+    ("what times", "hours"),
+    ("what day", "days"),
+    ("what days", "days"),
+    ("which days", "days"),
+    ("where are you", "address"),
+    ("where is your", "address"),
+    ("where is the", "address"),
+    ("where can i find you", "address"),
+    ("find you", "address"),
+    ("your address", "address"),
+    ("your adress", "address"),
+    ("get to you", "address"),
+];
 
 /// Longer ones first where they begin alike.
 const PHRASES: &[(&str, &str)] = &[
@@ -169,101 +220,137 @@ const PHRASES: &[(&str, &str)] = &[
     ("money back", "refund"),
     ("change my mind", "return"),
     ("changed my mind", "return"),
-    ("how much", "price"),
-    ("how expensive", "price"),
-    ("how long", "days"),
-    ("how fast", "days"),
-    ("how quickly", "days"),
-    ("how soon", "days"),
-    ("what time", "hours"),
-    ("what times", "hours"),
-    ("what hours", "hours"),
-    ("what day", "days"),
-    ("which days", "days"),
+    ("dont like it", "like return"),
+    ("didnt like", "like return"),
+    ("do not like", "like return"),
+    ("what hours", "opening hours"),
     ("opening times", "opening hours"),
-    ("where are you", "address"),
-    ("where is your", "address"),
-    ("where is the", "address"),
-    ("where can i find you", "address"),
-    ("find you", "address"),
-    ("get to you", "address"),
     ("get hold of", "contact"),
     ("get in touch", "contact"),
     ("reach you", "contact"),
     ("talk to you", "contact"),
-    ("write to you", "contact email"),
-    ("pick up", "pickup collect"),
-    ("pick it up", "pickup collect"),
+    ("write to you", "contact"),
+    ("ring you", "phone"),
+    ("call you", "phone"),
+    ("pick up", "pickup"),
+    ("pick it up", "pickup"),
     ("on sale", "discount"),
-    ("credit card", "card payment"),
-    ("credit cards", "card payment"),
+    ("credit card", "card"),
+    ("credit cards", "card"),
+    ("debit card", "card"),
     ("in stock", "stock"),
     ("out of stock", "stock"),
     ("sold out", "stock"),
     ("not working", "faulty"),
     ("doesnt work", "faulty"),
     ("does not work", "faulty"),
-    ("didnt arrive", "lost missing"),
-    ("hasnt arrived", "late missing"),
-    ("not arrived", "late missing"),
-    ("never arrived", "lost missing"),
-    ("my order is late", "late order"),
+    ("didnt arrive", "lost arrived"),
+    ("hasnt arrived", "late arrived"),
+    ("not arrived", "late arrived"),
+    ("never arrived", "lost arrived"),
+    ("never came", "lost arrived"),
     ("where is my order", "track order"),
     ("where is my parcel", "track parcel"),
-    ("where is my package", "track package"),
+    ("where is my package", "track parcel"),
+    ("where is my coffee", "track parcel"),
     ("wheres my order", "track order"),
     ("wheres my parcel", "track parcel"),
-    ("wheres my package", "track package"),
+    ("wheres my package", "track parcel"),
     ("united states", "usa"),
+    ("new zealand", "australia"),
     ("united kingdom", "uk"),
-    ("great britain", "uk"),
+    ("new address", "address"),
 ];
 
 /// Words that mean about the same to someone who asks a shop. Small on purpose: a wrong relation answers the wrong question.
 const MEANINGS: &[&str] = &[
     "ship shipping delivery deliver dispatch courier postage mail post",
     "parcel package order shipment",
-    "arrive arrival delivery late delay delayed",
-    "return returning refund reimburse reimbursement exchange",
+    "arrive arrival arrived delivery",
+    "late delay delayed",
+    "return returning refund reimburse reimbursement",
     "exchange swap replace replacement",
     "open opening hours close closed closing",
-    "pay payment paying paypal card visa mastercard klarna invoice checkout",
+    "pay payment paying paypal card visa mastercard klarna checkout",
+    "amex american",
     "price cost costs fee fees charge charges pricing",
-    "phone call telephone ring number",
-    "contact email phone reach support",
+    "phone call telephone ring",
+    "mail email",
     "address location located directions",
     "shop store showroom",
     "warranty guarantee guaranteed",
-    "broken defective faulty defect fault damaged damage",
+    "broken defective faulty defect fault damaged damage torn",
     "repair fix mend fixing spare",
-    "cancel cancellation cancelling",
+    "cancel cancellation cancelling quit unsubscribe",
     "discount voucher coupon promo promotion sale code",
     "gift present wrapping wrapped",
     "size sizes sizing fit fits measure measurement dimension dimensions",
     "track tracking trace",
-    "international abroad overseas worldwide foreign country countries",
+    "abroad overseas international worldwide foreign country countries everywhere",
     "weekend saturday sunday",
     "job jobs career careers vacancy vacancies hiring",
     "account login password profile",
-    "sustainable sustainability environment environmental eco climate recycled",
+    "sustainable sustainability environment environmental eco climate recycled recyclable recycle green",
     "free gratis",
     "collect collection pickup",
-    "holiday holidays christmas easter",
+    "holiday holidays christmas xmas easter december",
     "material materials fabric made",
     "wash clean cleaning care washing",
-    "subscription subscribe newsletter",
+    "subscription subscribe subscriber",
+    "pause skip suspend",
     "privacy data gdpr",
     "lost missing",
     "stock available availability",
-    "customs duties duty import tax taxes vat",
+    "customs duties duty import tax taxes",
+    "tax vat",
     "usa america american",
-    "uk britain england scotland wales",
-    "eu europe european",
+    "uk britain england scotland wales british",
+    "eu europe european union",
     "bike bicycle bikes",
-    "quick fast express quickly",
+    "express quick fast",
     "wrong incorrect mistake",
-    "workshop course class lesson",
-    "wholesale bulk reseller trade",
+    "workshop course class lesson training",
+    "wholesale bulk reseller trade b2b",
+    "store storage keep stored",
+    "fridge refrigerator",
+    "freeze freezer frozen",
+    "invoice receipt bill",
+    "wheelchair step accessible accessibility disabled ramp",
+    "dog dogs pet pets puppy",
+    "parking park car",
+    "bus tram train luas metro",
+    "decaf decaffeinated caffeine",
+    "cafe restaurant",
+    "grind grinding ground grinder",
+    "press journalist media",
+    "human person staff",
+];
+
+/// From a narrow word to what a document calls it; never the other way round.
+const WIDER: &[(&str, &str)] = &[
+    (
+        "austria belgium bulgaria croatia cyprus czechia denmark estonia finland france germany greece hungary italy latvia \
+         lithuania luxembourg malta netherlands holland poland portugal romania slovakia slovenia spain sweden berlin paris \
+         german french spanish italian dutch",
+        "european europe eu union abroad international worldwide countries",
+    ),
+    (
+        "usa america canada mexico brazil argentina japan china india korea australia switzerland norway iceland turkey israel \
+         singapore dubai africa asia russia",
+        "everywhere worldwide international abroad overseas world countries",
+    ),
+    ("england scotland wales london uk", "britain kingdom"),
+    ("belfast", "northern"),
+    (
+        "paypal klarna visa mastercard amex bitcoin cash",
+        "payment pay",
+    ),
+    (
+        "address location located directions",
+        "lane street road avenue visit",
+    ),
+    ("contact reach", "email mail phone call telephone"),
+    ("tomorrow tonight", "opening hours"),
 ];
 
 /// Words that carry no subject. Sorted by nothing: the list is short and searched rarely.
@@ -278,7 +365,7 @@ const STOP_WORDS: &[&str] = &[
     "there", "theres", "here", "what", "whats", "which", "who", "whom", "whose", "when", "where", "wheres", "why", "how", "hows",
     "all", "any", "some", "something", "anything", "thing", "things", "stuff", "both", "each", "more", "most", "much", "many",
     "very", "really", "just", "also", "too", "only", "even", "still", "again", "not", "no", "nor", "yes", "please", "pls", "plz",
-    "thanks", "thank", "hi", "hello", "hey", "hiya", "ok", "okay", "well", "oh", "um", "want", "wanna", "wants", "wanted", "need",
+    "thanks", "thank", "hi", "hello", "hey", "hiya", "ok", "okay", "well", "oh", "um", "want", "wanna", "wants", "wanted", "need", "hallo",
     "needs", "needed", "like", "get", "gets", "getting", "got", "gonna", "go", "going", "know", "tell", "say", "let", "lets", "give",
     "help", "ask", "asking", "question", "questions", "wonder", "wondering", "possible", "able", "way", "guys", "folks", "u", "ur",
     "r", "s", "t", "d", "m", "re", "ve", "ll", "say", "says", "see", "think", "long", "come", "comes", "take", "takes", "make",
@@ -286,7 +373,7 @@ const STOP_WORDS: &[&str] = &[
     "great", "nice", "new", "one", "ones", "once", "now", "today", "happen", "happens", "case", "isnt", "arent", "wasnt", "because",
     "through", "during", "until", "while", "though", "between", "after", "before", "offer", "offers", "im", "lot", "curious",
     "information", "info", "mean", "means", "someone", "somebody", "anyone", "usually", "normally", "ever", "already", "yet", "else",
-    "whether", "without", "via", "per",
+    "whether", "without", "via", "per", "within", "inside", "around",
 ];
 
 /// Accents off, for the letters that European shops meet; the index does the same.

@@ -20,6 +20,7 @@ pub async fn search(
         corrected |= term.passages == 0 && correct(pool, term).await?;
     }
     if corrected {
+        query::untangle(&mut terms);
         count(pool, &mut terms).await?;
     }
     let row = sqlx::query(
@@ -100,7 +101,7 @@ async fn count(pool: &SqlitePool, terms: &mut [Term]) -> Result<(), StoreError> 
 
 /// A word that no document has may be mistyped: takes the nearest stem of the documents, or of the words we know relations of.
 async fn correct(pool: &SqlitePool, term: &mut Term) -> Result<bool, StoreError> {
-    let limit = query::tolerance(&term.word);
+    let limit = query::tolerance(&term.stem);
     let Some(first) = term
         .word
         .chars()
@@ -119,10 +120,25 @@ async fn correct(pool: &SqlitePool, term: &mut Term) -> Result<bool, StoreError>
     for row in rows {
         candidates.push(row.try_get("term")?);
     }
+    // "ebike" and "e-bike" are one word to people, and two to the index.
+    if let Some(rest) = term.stem.strip_prefix('e').filter(|rest| rest.len() >= 4) {
+        let sql = "SELECT term FROM passages_words WHERE term = ?";
+        if sqlx::query(sql)
+            .bind(rest)
+            .fetch_optional(pool)
+            .await?
+            .is_some()
+        {
+            let rest = rest.to_owned();
+            term.related = query::related(&rest);
+            term.stem = rest;
+            return Ok(true);
+        }
+    }
     candidates.extend(query::known_stems().filter(|s| s.starts_with(first)));
     let best = candidates
         .into_iter()
-        .filter(|c| c.chars().count() >= 3)
+        .filter(|c| c.chars().count() >= 4)
         .map(|c| (query::mistakes(&term.stem, &c, limit), c))
         .filter(|(mistakes, _)| *mistakes <= limit)
         .min();
