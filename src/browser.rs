@@ -15,7 +15,7 @@ mod callbacks;
 mod clock;
 #[cfg(feature = "panel")]
 mod edge;
-#[cfg(not(feature = "panel"))]
+#[cfg(not(test))]
 mod heap;
 #[cfg(feature = "panel")]
 pub mod http;

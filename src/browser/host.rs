@@ -16,6 +16,11 @@ extern "C" {
     fn is_array(value: &JsValue) -> Result<bool, JsValue>;
     #[wasm_bindgen(catch, js_namespace = Object, js_name = getOwnPropertyDescriptor)]
     fn own_property(object: &JsValue, key: &JsValue) -> Result<JsValue, JsValue>;
+    // One import for object and key; js_sys wants the key as a value first.
+    #[wasm_bindgen(catch, js_namespace = Reflect, js_name = get)]
+    fn property(object: &JsValue, key: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = Reflect, js_name = set)]
+    fn set_property(object: &JsValue, key: &str, value: &JsValue) -> Result<bool, JsValue>;
     #[wasm_bindgen(thread_local_v2, js_namespace = navigator, js_name = languages)]
     static LANGUAGES: js_sys::Array;
 }
@@ -119,7 +124,7 @@ fn read_entry(
 
 /// A property, or None where reading it throws.
 pub fn get(object: &JsValue, key: &str) -> Option<JsValue> {
-    Reflect::get(object, &JsValue::from_str(key)).ok()
+    property(object, key).ok()
 }
 
 /// A property that is a string and not empty.
@@ -136,5 +141,5 @@ pub fn languages() -> Vec<String> {
 
 /// Sets a property of an object of our own.
 pub fn put(object: &js_sys::Object, key: &str, value: &JsValue) {
-    let _ = Reflect::set(object, &JsValue::from_str(key), value);
+    let _ = set_property(object, key, value);
 }

@@ -1,12 +1,11 @@
 //! Requests: `fetch` by gloo-net. One [`HttpRequest`] in, one `Msg::HttpReplied` out, unless it is cancelled.
 
-use super::host::{get, put};
+use super::host::put;
 use super::{inbox, wire};
 use crate::engine::effect::{Body, Expect, Failure, HttpRequest, Id, Method, Reply};
 use crate::engine::machine::Msg;
 use gloo_net::http::{Headers, Request, Response};
 use js_sys::Object;
-use karta_protocol::{ErrorBody, ErrorDetail};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortController;
 
@@ -113,52 +112,36 @@ async fn answer(request: Request, expect: Expect) -> Result<Reply, Failure> {
                 sdp: response.text().await.map_err(unreadable)?,
             })
         }
-        expect => decode(&response.text().await.map_err(unreadable)?, expect),
+        expect => {
+            let text = response.text().await.map_err(unreadable)?;
+            wire::object(&text).and_then(|object| wire::reply(&object, expect))
+        }
     };
     reply.ok_or_else(Failure::default)
 }
 
-fn decode(text: &str, expect: Expect) -> Option<Reply> {
-    Some(match expect {
-        Expect::Config => Reply::Config(wire::parse(text)?),
-        Expect::Token => Reply::Token(wire::parse(text)?),
-        Expect::Session => Reply::Session(wire::parse(text)?),
-        Expect::Events => Reply::Events(wire::parse(text)?),
-        Expect::Accepted => Reply::Accepted(wire::parse(text)?),
-        Expect::Answer | Expect::Nothing => Reply::Nothing,
-    })
-}
-
 /// What an answer other than 2xx says.
 pub async fn refused(response: &Response) -> Failure {
-    let retry_after = response
-        .headers()
-        .get("retry-after")
-        .and_then(|seconds| seconds.parse().ok());
-    let body = match response.text().await {
-        Ok(text) => js_sys::JSON::parse(&text).unwrap_or_default(),
-        Err(_) => JsValue::UNDEFINED,
-    };
-    failure(response.status(), body, retry_after)
+    let wait = response.headers().get("retry-after");
+    let body = response
+        .text()
+        .await
+        .ok()
+        .and_then(|text| wire::object(&text));
+    let mut failure = failure(response.status(), &body.unwrap_or_default());
+    if failure.retry_after_seconds.is_none() {
+        failure.retry_after_seconds = wait.and_then(|seconds| seconds.parse().ok());
+    }
+    failure
 }
 
 /// The same from a parsed body. Anything that is not our error body leaves code and message empty.
-pub fn failure(status: u16, body: JsValue, retry_after_seconds: Option<u32>) -> Failure {
-    let error = get(&body, "error").is_some_and(|error| error.is_object());
-    let ErrorDetail {
-        code,
-        message,
-        retry_after_seconds: in_body,
-        ..
-    } = error
-        .then(|| wire::read::<ErrorBody>(body))
-        .flatten()
-        .map(|body| body.error)
-        .unwrap_or_default();
+pub fn failure(status: u16, body: &JsValue) -> Failure {
+    let error = wire::error(body);
     Failure {
         status,
-        code,
-        message,
-        retry_after_seconds: in_body.or(retry_after_seconds),
+        code: error.code,
+        message: error.message,
+        retry_after_seconds: error.retry_after_seconds,
     }
 }

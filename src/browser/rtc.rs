@@ -158,10 +158,10 @@ fn heard(id: Id, connection: &RTCPeerConnection, event: &JsValue) -> Option<Msg>
         "open" => Some(Msg::ChannelOpened { id }),
         "close" => Some(closed(id, "channel_closed")),
         "message" => {
-            let event = wire::parse(&get(event, "data")?.as_string()?)?;
+            let object = wire::object(&get(event, "data")?.as_string()?)?;
             Some(Msg::ChannelFrame {
                 id,
-                event: Box::new(event),
+                event: Box::new(wire::event(&object)),
             })
         }
         // `disconnected` may heal by itself; the engine's ping decides.

@@ -94,10 +94,10 @@ async fn pour(id: Id, response: &Response) -> Option<()> {
         let mut last = None;
         let sane = frames.push(&text, &mut |data| {
             // All but the last only queue: one drain, and one picture, a chunk.
-            if let Some(event) = wire::parse(data)
+            if let Some(object) = wire::object(data)
                 && let Some(earlier) = last.replace(Msg::StreamFrame {
                     id,
-                    event: Box::new(event),
+                    event: Box::new(wire::event(&object)),
                 })
             {
                 inbox::enqueue(earlier);

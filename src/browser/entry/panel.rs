@@ -103,9 +103,11 @@ fn prefetched(
         .unwrap_or(0.0) as u16;
     let body = get(reply, "body").unwrap_or_default();
     let result = if status == 200 {
-        wire::read(body).map(Box::new).ok_or_else(Failure::default)
+        wire::config(&body)
+            .map(Box::new)
+            .ok_or_else(Failure::default)
     } else {
-        Err(http::failure(status, body, None))
+        Err(http::failure(status, &body))
     };
     Some((url, result))
 }
