@@ -9,7 +9,7 @@ impl Random {
         Random(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -19,14 +19,14 @@ impl Random {
 
     /// Even in `0..bound`, up to a bias that jitter does not mind.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next().checked_rem(bound).unwrap_or(0)
+        self.bits().checked_rem(bound).unwrap_or(0)
     }
 
     /// `m_` and 24 characters of base 32: unique among one visitor's messages for all practical purposes (120 bits).
     pub fn message_id(&mut self) -> String {
         let mut id = String::from("m_");
         for _ in 0..2 {
-            let mut bits = self.next();
+            let mut bits = self.bits();
             for _ in 0..12 {
                 let digit = b"abcdefghijklmnopqrstuvwxyz234567".get((bits & 31) as usize);
                 id.push(char::from(digit.copied().unwrap_or(b'a')));

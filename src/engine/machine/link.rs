@@ -673,37 +673,36 @@ impl Panel {
         self.drive(cx);
     }
 
-    /// The page goes. What the server does not have yet is sent so that it outlives the page; an answer may never come, and the
-    /// stored outbox covers that case.
+    /// The page goes. The oldest message that the server does not have yet is sent so that it outlives the page; an answer may
+    /// never come, and the stored outbox covers that case. Only the oldest: two at once could arrive in the wrong order.
     pub fn page_hidden(&mut self, cx: &mut Cx<'_>) {
         if self.link.suspended {
             return;
         }
         self.hang_up(true, cx);
-        if let (Some(session), Some(token)) = (&self.link.session, self.link.token.any())
-            && self.limit.is_none()
+        if let (Some(session), Some(token), Some(message)) = (
+            &self.link.session,
+            self.link.token.any(),
+            self.outbox.messages().first(),
+        ) && self.limit.is_none()
         {
-            let url = [
-                &cx.core.config.base_url,
-                API_BASE,
-                "/sessions/",
-                session,
-                "/events",
-            ]
-            .concat();
-            let token = token.clone();
-            for message in self.outbox.messages() {
-                let id = cx.id();
-                cx.http(HttpRequest {
-                    id,
-                    method: Method::Post,
-                    url: url.clone(),
-                    token: Some(token.clone()),
-                    body: Body::Event(message.event()),
-                    expect: Expect::Accepted,
-                    keepalive: true,
-                });
-            }
+            let request = HttpRequest {
+                id: cx.id(),
+                method: Method::Post,
+                url: [
+                    &cx.core.config.base_url,
+                    API_BASE,
+                    "/sessions/",
+                    session,
+                    "/events",
+                ]
+                .concat(),
+                token: Some(token.clone()),
+                body: Body::Event(message.event()),
+                expect: Expect::Accepted,
+                keepalive: true,
+            };
+            cx.http(request);
         }
         // Requests under way are left alone: some may still arrive. Nobody waits for them any more.
         self.link.pending.clear();

@@ -244,9 +244,9 @@ impl Stage {
 
     /// From waiting to the button; then what waited happens in order.
     fn show_launcher(&mut self, cx: &mut Cx<'_>) {
-        let Stage::Waiting(calls) = std::mem::replace(self, Stage::Launcher) else {
-            return;
-        };
+        let Stage::Waiting(calls) = self else { return };
+        let calls = std::mem::take(calls);
+        *self = Stage::Launcher;
         cx.core.deadline = None;
         cx.render();
         match &mut cx.core.unsettled {

@@ -463,3 +463,14 @@ fn nothing_is_stored_before_the_first_open() {
     world.open();
     assert!(world.stored().is_some());
 }
+
+#[test]
+fn unsent_message_survives_shutdown_and_goes_after_the_next_start() {
+    let mut world = World::new(boot());
+    world.call(Command::SendMessage("hi".into()));
+    world.call(Command::Shutdown);
+    world.forget_effects();
+    world.call(Command::Toggle);
+    assert_eq!(world.event_names(), ["ready", "open"]);
+    assert_eq!(world.lines(), ["hi"]);
+}
