@@ -138,6 +138,13 @@ struct Checked {
 impl Checked {
     /// The channel outlives the request, so what the request's token and key promised is asked again.
     async fn still_allowed(&self) -> Result<(), Fault> {
+        if self.app.stopping.is_cancelled() {
+            return Err(Fault::Refused {
+                code: ErrorCode::Overloaded,
+                message: "The server is restarting. Connect again in a moment.".into(),
+                retry_after_seconds: Some(1),
+            });
+        }
         if self.app.clock.now_s() >= self.caller.claims.family_exp {
             return Err(Fault::refused(
                 ErrorCode::TokenExpired,
