@@ -21,6 +21,8 @@ pub struct Client {
     pub open: bool,
     pub ended: bool,
     pub frames: Vec<String>,
+    /// Everything sent so far, for replays.
+    pub sent: Vec<Vec<u8>>,
 }
 
 impl Client {
@@ -48,6 +50,7 @@ impl Client {
             open: false,
             ended: false,
             frames: Vec::new(),
+            sent: Vec::new(),
         };
         (client, offer.to_sdp_string())
     }
@@ -127,6 +130,9 @@ impl Client {
         loop {
             match self.rtc.poll_output().unwrap() {
                 Output::Transmit(packet) => {
+                    if self.sent.len() < 32 {
+                        self.sent.push(packet.contents.to_vec());
+                    }
                     self.socket
                         .send_to(&packet.contents, packet.destination)
                         .await
