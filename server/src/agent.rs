@@ -72,7 +72,8 @@ impl Runtimes {
     pub fn new(store: Arc<dyn Store>, openai: Option<openai::OpenAiConfig>) -> Self {
         Self {
             openai: openai.map(|config| {
-                Arc::new(openai::OpenAi::new(store.clone(), config)) as Arc<dyn Runtime>
+                let patience = openai::Patience::default();
+                Arc::new(openai::OpenAi::new(store.clone(), config, patience)) as Arc<dyn Runtime>
             }),
             builtin: Arc::new(builtin::Builtin::new(store)),
         }

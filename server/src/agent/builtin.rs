@@ -13,9 +13,9 @@ use rank::Confidence;
 use std::sync::Arc;
 use std::time::Duration;
 
-mod courtesy;
+pub mod courtesy;
 mod quote;
-mod rank;
+pub mod rank;
 #[cfg(test)]
 mod tests;
 
