@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// Largest body of any call: four times the longest message, and ten times the SDP offer of a browser.
 pub const BODY_MAX_BYTES: usize = 64 * 1024;
+/// Levels of a JSON body.
+const DEPTH_MAX: usize = 32;
 /// How much of a body that is too large is read on, so that the caller gets to see the answer.
 const DRAIN_MAX_BYTES: usize = 1024 * 1024;
 /// For the whole body: 64 kB at modem speed.
@@ -132,7 +134,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// serde_json refuses what is nested deeper than 128, so no input can exhaust the stack.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     // serde would also read a struct from an array.
     if body.trim_ascii_start().first() != Some(&b'{') {
@@ -141,7 +142,22 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
             "The body must be a JSON object.",
         ));
     }
-    serde_json::from_slice(body).map_err(|error| {
+    if deeper_than(body, DEPTH_MAX) {
+        return Err(ApiError::new(
+            ErrorCode::RequestInvalid,
+            format!(
+                "The body is nested deeper than {DEPTH_MAX} levels. No call needs more than two."
+            ),
+        ));
+    }
+    // serde_json does not look inside strings of fields that it skips.
+    let body = std::str::from_utf8(body).map_err(|_| {
+        ApiError::new(
+            ErrorCode::RequestInvalid,
+            "The body is not UTF-8, as JSON must be.",
+        )
+    })?;
+    serde_json::from_str(body).map_err(|error| {
         let text: String = error.to_string().chars().take(200).collect();
         ApiError::new(
             ErrorCode::RequestInvalid,
@@ -150,6 +166,26 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
             ),
         )
     })
+}
+
+/// Looks at brackets outside of strings only, before anything is built. serde_json has a limit of its own, but not for fields that
+/// it skips.
+fn deeper_than(json: &[u8], max: usize) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > max {
+            return true;
+        }
+    }
+    false
 }
 
 async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
@@ -280,5 +316,28 @@ fn foreign(status: StatusCode) -> ApiError {
         )
         .with_status(status),
         status => ApiError::internal(format!("a response with status {status} and no error")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_counts_brackets_outside_strings() {
+        for (json, deep) in [
+            ("{}", false),
+            ("[[]]", false),
+            ("[[[]]]", true),
+            ("[[],[],[]]", false),
+            (r#"{"[[[[":"]]]]"}"#, false),
+            (r#"{"\"[[[":1}"#, false),
+            (r#"["\\",[[1]]]"#, true),
+            ("]]]]", false),
+            ("]]][[[", true),
+            ("\"[[[[", false),
+        ] {
+            assert_eq!(deeper_than(json.as_bytes(), 2), deep, "{json}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::auth::origin::{self, PageHeaders, Verdict};
 use crate::auth::token::Claims;
 use crate::auth::{refresh, secret};
 use crate::error::{ApiError, Fault};
+use crate::service;
 use crate::session::Principal;
 use crate::store::{Agent, WidgetKey};
 use axum::extract::FromRequestParts;
@@ -168,10 +169,8 @@ pub async fn agent_for(app: &App, key: &WidgetKey, asked: Option<&str>) -> Resul
     {
         Some(id) => app.store.agent(id).await?,
         None => {
-            let agents = app.store.agents(&key.account).await?;
-            agents
-                .into_iter()
-                .min_by(|a, b| (a.created_ms, &a.id).cmp(&(b.created_ms, &b.id)))
+            let first = service::agents::first(app.store.as_ref(), &key.account).await;
+            first.map_err(|error| Fault::Internal(error.to_string()))?
         }
     };
     agent.filter(|agent| agent.account == key.account).ok_or_else(|| {
@@ -260,7 +259,7 @@ fn origin_not_allowed(origin: &[&[u8]]) -> Fault {
     Fault::refused(
         ErrorCode::OriginNotAllowed,
         format!(
-            "The page {page} is not in this key's list of origins. The owner adds it with `karta-server keys`; it must be exactly scheme, host and port."
+            "The page {page} is not in this key's list of origins. Use a key that allows it (`karta-server keys create --origin …`); an origin is exactly scheme, host and port."
         ),
     )
 }

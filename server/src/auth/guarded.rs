@@ -1,5 +1,6 @@
 //! A conversation with its bounds, the same for HTTPS and the data channel: how often something may be said, whether the agent is
-//! still switched on, and an end within seconds of the key being disabled.
+//! still switched on, and an end within seconds of the key being disabled. A stream or channel outlives the request that opened it,
+//! so what the request's token and key promised is asked again on every event.
 
 use crate::app::App;
 use crate::auth::caller::{Caller, key_disabled, require_key};
@@ -9,7 +10,8 @@ use crate::rtc::{Conversation, Frames};
 use crate::session::{Frame, Principal};
 use async_trait::async_trait;
 use futures::StreamExt;
-use karta_protocol::{Accepted, ClientEvent, EventType, SessionEvent};
+use karta_protocol::{Accepted, ClientEvent, ErrorCode, EventType, SessionEvent};
+use std::time::Duration;
 
 /// What one caller may do with the sessions of the app.
 #[derive(Clone)]
@@ -21,6 +23,37 @@ pub struct Guarded {
 impl Guarded {
     pub fn new(app: App, caller: Caller) -> Guarded {
         Guarded { app, caller }
+    }
+
+    async fn still_allowed(&self) -> Result<(), Fault> {
+        if self.app.stopping.is_cancelled() {
+            return Err(Fault::Refused {
+                code: ErrorCode::Overloaded,
+                message: "The server is restarting. Connect again in a moment.".into(),
+                retry_after_seconds: Some(1),
+            });
+        }
+        if self.left_ms() == 0 {
+            return Err(Fault::refused(
+                ErrorCode::TokenExpired,
+                "The session token's time is over. Get a new one from /auth/guest and connect again.",
+            ));
+        }
+        require_key(&self.app, &self.caller.who.key_id).await?;
+        Ok(())
+    }
+
+    /// Returns when the server stops or no refresh could prolong the token any more.
+    async fn over(self) {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(self.left_ms())) => {}
+            () = self.app.stopping.cancelled() => {}
+        }
+    }
+
+    fn left_ms(&self) -> u64 {
+        let end_ms = self.caller.claims.family_exp * 1000;
+        end_ms.saturating_sub(self.app.clock.now_ms())
     }
 }
 
@@ -38,8 +71,9 @@ impl Conversation for Guarded {
     ) -> Result<Frames, Fault> {
         // Held before the look, so that no moment lies between the two in which the key could be disabled unseen.
         let key = self.app.key_watch.hold(&who.key_id);
-        require_key(&self.app, &who.key_id).await?;
+        self.still_allowed().await?;
         let frames = Conversation::subscribe(&self.app.sessions, who, session_id, after).await?;
+        let frames = frames.take_until(Box::pin(self.clone().over()));
         let guarded = futures::stream::unfold(Some((frames, key)), |reader| async move {
             let (mut frames, key) = reader?;
             tokio::select! {
@@ -57,7 +91,7 @@ impl Conversation for Guarded {
         event: ClientEvent,
     ) -> Result<Accepted, Fault> {
         self.caller.limit(&self.app, Action::Message)?;
-        require_key(&self.app, &who.key_id).await?;
+        self.still_allowed().await?;
         self.caller.require_agent(&self.app).await?;
         self.app.sessions.submit(who, session_id, event).await
     }

@@ -2,19 +2,17 @@
 //! which is one-way and takes no data channel.
 
 use crate::app::App;
-use crate::auth::caller::{Caller, key_disabled};
+use crate::auth::caller::Caller;
+use crate::auth::guarded::Guarded;
 use crate::auth::limit::Action;
-use crate::error::{ApiError, Fault};
+use crate::error::ApiError;
 use crate::routes::sessions::Id;
-use crate::rtc::{Conversation, Frames, Rtc};
-use crate::session::Principal;
-use async_trait::async_trait;
+use crate::rtc::Rtc;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures::StreamExt;
-use karta_protocol::{API_BASE, Accepted, ClientEvent, ErrorBody, ErrorCode};
+use karta_protocol::{API_BASE, ErrorBody, ErrorCode};
 use std::sync::Arc;
 
 const SDP: &str = "application/sdp";
@@ -51,7 +49,7 @@ pub async fn open(
     let who = caller.who.clone();
     let rtc = rtc(&app)?.clone();
     let answer = rtc
-        .connect(Arc::new(Checked { app, caller }), &who, &id, text(&body)?)
+        .connect(Arc::new(Guarded::new(app, caller)), &who, &id, text(&body)?)
         .await?;
     let location = format!("{API_BASE}/sessions/{id}/connect/{}", answer.connection_id);
     let headers = [
@@ -127,74 +125,6 @@ pub async fn close(
 ) -> Result<StatusCode, ApiError> {
     rtc(&app)?.close(&caller.who, &id, &connection_id).await?;
     Ok(StatusCode::OK)
-}
-
-/// The caller's session as a data channel sees it: every event passes the checks that a POST would.
-struct Checked {
-    app: App,
-    caller: Caller,
-}
-
-impl Checked {
-    /// The channel outlives the request, so what the request's token and key promised is asked again.
-    async fn still_allowed(&self) -> Result<(), Fault> {
-        if self.app.stopping.is_cancelled() {
-            return Err(Fault::Refused {
-                code: ErrorCode::Overloaded,
-                message: "The server is restarting. Connect again in a moment.".into(),
-                retry_after_seconds: Some(1),
-            });
-        }
-        if self.app.clock.now_s() >= self.caller.claims.family_exp {
-            return Err(Fault::refused(
-                ErrorCode::TokenExpired,
-                "The session token's time is over. Get a new one from /auth/guest and connect again.",
-            ));
-        }
-        match self.app.store.key_by_id(&self.caller.who.key_id).await? {
-            Some(key) if key.enabled => Ok(()),
-            _ => Err(key_disabled()),
-        }
-    }
-}
-
-#[async_trait]
-impl Conversation for Checked {
-    async fn check(&self, who: &Principal, session_id: &str) -> Result<(), Fault> {
-        self.app.sessions.check(who, session_id).await
-    }
-
-    async fn subscribe(
-        &self,
-        who: &Principal,
-        session_id: &str,
-        after: u64,
-    ) -> Result<Frames, Fault> {
-        self.still_allowed().await?;
-        let sessions: &dyn Conversation = &self.app.sessions;
-        let frames = sessions.subscribe(who, session_id, after).await?;
-        let key = self.app.key_watch.hold(&who.key_id);
-        let stopping = self.app.stopping.clone();
-        let over = async move {
-            tokio::select! {
-                () = key.revoked() => {}
-                () = stopping.cancelled() => {}
-            }
-        };
-        Ok(frames.take_until(Box::pin(over)).boxed())
-    }
-
-    async fn submit(
-        &self,
-        who: &Principal,
-        session_id: &str,
-        event: ClientEvent,
-    ) -> Result<Accepted, Fault> {
-        self.caller.limit(&self.app, Action::Message)?;
-        self.still_allowed().await?;
-        self.caller.require_agent(&self.app).await?;
-        self.app.sessions.submit(who, session_id, event).await
-    }
 }
 
 fn rtc(app: &App) -> Result<&Rtc, ApiError> {

@@ -48,14 +48,10 @@ pub async fn open(
         Some(after) => After { after },
         None => after,
     };
-    let left_ms = (caller.claims.family_exp * 1000).saturating_sub(app.clock.now_ms());
     let who = caller.who.clone();
-    let ends = app.stopping.clone().cancelled_owned();
     let frames = Guarded::new(app, caller)
         .subscribe(&who, &id, after.cursor()?)
         .await?
-        .take_until(ends)
-        .take_until(tokio::time::sleep(Duration::from_millis(left_ms)))
         .map(|frame| Ok::<_, Infallible>(event(&frame)));
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     let mut response = Sse::new(frames).keep_alive(keep_alive).into_response();

@@ -27,7 +27,7 @@ const ASSET_CACHE: &str = "public, max-age=31536000, immutable";
     responses((status = 200, content_type = "text/javascript"), (status = 304), (status = 503, body = ErrorBody, description = "the bundle was not built"))
 )]
 pub async fn loader(headers: HeaderMap) -> Result<Response, ApiError> {
-    serve("karta.js", LOADER_CACHE, &headers).ok_or_else(|| {
+    serve::<Bundle>("karta.js", LOADER_CACHE, &headers).ok_or_else(|| {
         ApiError::new(
             ErrorCode::Overloaded,
             "This server was built without the widget. Run `./build.sh widget` and build the server again.",
@@ -65,7 +65,7 @@ pub async fn asset(headers: HeaderMap, file: Path<String>) -> Result<Response, A
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
     plain
-        .then(|| serve(&format!("assets/{}", *file), ASSET_CACHE, &headers))
+        .then(|| serve::<Bundle>(&format!("assets/{}", *file), ASSET_CACHE, &headers))
         .flatten()
         .ok_or_else(|| {
             ApiError::new(
@@ -75,8 +75,12 @@ pub async fn asset(headers: HeaderMap, file: Path<String>) -> Result<Response, A
         })
 }
 
-fn serve(name: &str, cache: &'static str, request: &HeaderMap) -> Option<Response> {
-    let (coding, file) = choose(name, request)?;
+fn serve<Files: RustEmbed>(
+    name: &str,
+    cache: &'static str,
+    request: &HeaderMap,
+) -> Option<Response> {
+    let (coding, file) = choose::<Files>(name, request)?;
     let etag = etag(&file, coding);
     let not_modified = request
         .get_all(header::IF_NONE_MATCH)
@@ -133,16 +137,16 @@ impl Coding {
 }
 
 /// The best of the copies made at build time that the client takes. A client that takes none gets the file as it is.
-fn choose(name: &str, request: &HeaderMap) -> Option<(Coding, EmbeddedFile)> {
+fn choose<Files: RustEmbed>(name: &str, request: &HeaderMap) -> Option<(Coding, EmbeddedFile)> {
     let accepted = accepted(request);
     for (coding, suffix) in [(Coding::Brotli, ".br"), (Coding::Gzip, ".gz")] {
         if accepted.contains(&coding)
-            && let Some(file) = Bundle::get(&format!("{name}{suffix}"))
+            && let Some(file) = Files::get(&format!("{name}{suffix}"))
         {
             return Some((coding, file));
         }
     }
-    Some((Coding::Identity, Bundle::get(name)?))
+    Some((Coding::Identity, Files::get(name)?))
 }
 
 /// Which codings the client prefers to the plain file. Between brotli and gzip we choose ourselves, by size.
@@ -208,6 +212,90 @@ fn content_type(name: &str) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Stands for a built bundle.
+    #[derive(RustEmbed)]
+    #[folder = "$CARGO_MANIFEST_DIR/tests/bundle"]
+    struct Sample;
+
+    fn ask(name: &str, headers: &[(&'static str, &str)]) -> Option<Response> {
+        let mut request = HeaderMap::new();
+        for (name, value) in headers {
+            request.append(*name, HeaderValue::from_str(value).expect("a header"));
+        }
+        serve::<Sample>(name, LOADER_CACHE, &request)
+    }
+
+    fn header_of<'a>(response: &'a Response, name: &str) -> &'a str {
+        response
+            .headers()
+            .get(name)
+            .map_or("", |value| value.to_str().expect("text"))
+    }
+
+    #[test]
+    fn files_come_compressed_typed_and_open_to_every_site() {
+        let plain = ask("assets/panel-0123abcd.wasm", &[]).expect("there");
+        assert_eq!(plain.status(), StatusCode::OK);
+        assert_eq!(header_of(&plain, "content-type"), "application/wasm");
+        assert_eq!(header_of(&plain, "content-encoding"), "");
+        for (name, value) in [
+            ("vary", "accept-encoding"),
+            ("access-control-allow-origin", "*"),
+            ("cross-origin-resource-policy", "cross-origin"),
+            ("x-content-type-options", "nosniff"),
+            ("cache-control", LOADER_CACHE),
+        ] {
+            assert_eq!(header_of(&plain, name), value);
+        }
+        let brotli = ask("karta.js", &[("accept-encoding", "gzip, br")]).expect("there");
+        assert_eq!(header_of(&brotli, "content-encoding"), "br");
+        assert_eq!(
+            header_of(&brotli, "content-type"),
+            "text/javascript; charset=utf-8"
+        );
+        let gzip = ask("karta.js", &[("accept-encoding", "gzip")]).expect("there");
+        assert_eq!(header_of(&gzip, "content-encoding"), "gzip");
+        let tags = [&plain, &brotli, &gzip].map(|response| header_of(response, "etag").to_owned());
+        assert!(tags[0] != tags[1] && tags[1] != tags[2], "{tags:?}");
+        let without_copies = ask(
+            "assets/panel-0123abcd.js",
+            &[("accept-encoding", "br, gzip")],
+        )
+        .expect("there");
+        assert_eq!(header_of(&without_copies, "content-encoding"), "");
+        assert!(ask("assets/nothing.js", &[]).is_none());
+    }
+
+    #[test]
+    fn a_file_that_the_browser_has_is_not_sent_again() {
+        let first = ask("karta.js", &[("accept-encoding", "br")]).expect("there");
+        let tag = header_of(&first, "etag").to_owned();
+        for given in [
+            tag.clone(),
+            format!("W/{tag}"),
+            format!("\"x\", {tag}"),
+            "*".to_owned(),
+        ] {
+            let again = ask(
+                "karta.js",
+                &[("accept-encoding", "br"), ("if-none-match", &given)],
+            )
+            .expect("there");
+            assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{given}");
+            assert_eq!(header_of(&again, "etag"), tag);
+            assert_eq!(header_of(&again, "content-encoding"), "");
+            assert_eq!(header_of(&again, "vary"), "accept-encoding");
+        }
+        for (coding, given) in [("br", "\"other\""), ("gzip", tag.as_str()), ("br", "")] {
+            let again = ask(
+                "karta.js",
+                &[("accept-encoding", coding), ("if-none-match", given)],
+            )
+            .expect("there");
+            assert_eq!(again.status(), StatusCode::OK, "{coding} {given}");
+        }
+    }
 
     fn check(header: &str, expected: &[Coding]) {
         let mut request = HeaderMap::new();

@@ -1,0 +1,187 @@
+//! GET /config.
+
+use crate::server::{Server, get};
+use axum::http::StatusCode;
+use karta_protocol::{AuthMode, Branding, LauncherPosition};
+use karta_server::service::agents::AgentChange;
+use karta_server::service::{ACCOUNT, branding, keys};
+use serde_json::json;
+
+async fn full() -> Server {
+    let server = Server::start().await;
+    server
+        .change_agent(AgentChange {
+            name: Some("Ada".into()),
+            avatar_url: Some("https://cdn.example/ada.png".into()),
+            greeting: Some("Hello!".into()),
+            suggested_prompts: Some(vec!["Where is my parcel?".into()]),
+            instruction: Some("CANARY-INSTRUCTION".into()),
+            model: Some("CANARY-MODEL".into()),
+            temperature: Some(0.25),
+            auth_mode: Some(AuthMode::Guest),
+            ..AgentChange::default()
+        })
+        .await;
+    let look = Branding {
+        primary_color: Some("#2563eb".into()),
+        launcher_position: Some(LauncherPosition::Tl),
+        ..Branding::default()
+    };
+    branding::put(server.store.as_ref(), ACCOUNT, look)
+        .await
+        .expect("saved");
+    server
+}
+
+/// Frozen: whatever is added to `/config` is seen by everyone who reads a page's source.
+#[tokio::test]
+async fn config_says_these_things_and_nothing_else() {
+    let server = full().await;
+    let reply = server
+        .call(get(&format!(
+            "/config?client_key={}",
+            server.key.public_key
+        )))
+        .await;
+    assert_eq!(reply.status, StatusCode::OK);
+    assert_eq!(
+        reply.json(),
+        json!({
+            "agent": {"name": "Ada", "avatar_url": "https://cdn.example/ada.png", "greeting": "Hello!", "suggested_prompts": ["Where is my parcel?"]},
+            "branding": {"primary_color": "#2563eb", "launcher_position": "tl"},
+            "features": {"voice": false, "upload": false, "widget_enabled": true},
+            "auth_mode": "guest",
+        })
+    );
+    let text = String::from_utf8(reply.body).expect("text");
+    for secret in [
+        "CANARY",
+        "shop.example",
+        &server.key.id,
+        &server.key.secret_hash,
+        &server.secret_key,
+        "0.25",
+        "a_first",
+    ] {
+        assert!(!text.contains(secret), "{secret} leaks");
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_the_owner_shows_at_once() {
+    let server = full().await;
+    let path = format!("/config?client_key={}", server.key.public_key);
+    server
+        .change_agent(AgentChange {
+            widget_enabled: Some(false),
+            ..AgentChange::default()
+        })
+        .await;
+    let reply = server.call(get(&path)).await;
+    assert_eq!(reply.json()["features"]["widget_enabled"], json!(false));
+    server.enable_key(false).await;
+    server
+        .call(get(&path))
+        .await
+        .refused(403, "client_key_disabled");
+    server.enable_key(true).await;
+    assert_eq!(server.call(get(&path)).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_pinned_agent_wins_over_the_page_and_anothers_agent_is_refused() {
+    let server = full().await;
+    let change = AgentChange {
+        name: Some("Bob".into()),
+        ..AgentChange::default()
+    };
+    let bob = karta_server::service::agents::create(server.store.as_ref(), ACCOUNT, change)
+        .await
+        .expect("made");
+    let new = keys::NewKey {
+        name: "Pinned".into(),
+        origins: vec![crate::server::PAGE.into()],
+        agent_id: Some(bob.id.clone()),
+    };
+    let pinned = keys::create(server.store.as_ref(), &server.master, ACCOUNT, new)
+        .await
+        .expect("made")
+        .key
+        .public_key;
+    let free = &server.key.public_key;
+    for (key, asked, name) in [
+        (&pinned, "".to_owned(), "Bob"),
+        (&pinned, "&agent_id=a_first".to_owned(), "Bob"),
+        (&pinned, "&agent_id=nobody".to_owned(), "Bob"),
+        (free, "".to_owned(), "Ada"),
+        (free, "&agent_id=".to_owned(), "Ada"),
+        (free, format!("&agent_id={}", bob.id), "Bob"),
+    ] {
+        let reply = server
+            .call(get(&format!("/config?client_key={key}{asked}")))
+            .await;
+        assert_eq!(reply.json()["agent"]["name"], json!(name), "{asked}");
+    }
+    let reply = server
+        .call(get(&format!("/config?client_key={free}&agent_id=nobody")))
+        .await;
+    reply.refused(400, "request_invalid");
+}
+
+#[tokio::test]
+async fn bad_keys_have_their_own_errors() {
+    let server = Server::start().await;
+    let long = "x".repeat(5_000);
+    for (query, status, code) in [
+        ("", 400, "client_key_missing"),
+        ("?", 400, "client_key_missing"),
+        ("?client_key=", 400, "client_key_missing"),
+        ("?client_key=%20", 400, "client_key_missing"),
+        ("?CLIENT_KEY=pk_live_main_x", 400, "client_key_missing"),
+        (
+            "?client_key=pk_live_main_unknown",
+            401,
+            "client_key_unknown",
+        ),
+        ("?client_key=pk_", 401, "client_key_unknown"),
+        ("?client_key=%00", 401, "client_key_unknown"),
+        ("?client_key=null", 401, "client_key_unknown"),
+        ("?client_key='%20OR%201=1--", 401, "client_key_unknown"),
+        ("?client_key=pk_live_main_%25", 401, "client_key_unknown"),
+        (&format!("?client_key={long}"), 401, "client_key_unknown"),
+        (&format!("?client_key=pk_{long}"), 401, "client_key_unknown"),
+        ("?client_key=%FF%FE", 401, "client_key_unknown"),
+        ("?client_key=a&client_key=b", 400, "request_invalid"),
+        ("?client_key=sk_live_main_x", 403, "secret_key_in_browser"),
+        ("?client_key=sk_", 403, "secret_key_in_browser"),
+        ("?client_key=%20sk_live", 403, "secret_key_in_browser"),
+        (
+            &format!("?client_key={}", server.key.public_key.to_uppercase()),
+            401,
+            "client_key_unknown",
+        ),
+        (
+            &format!("?client_key={}x", server.key.public_key),
+            401,
+            "client_key_unknown",
+        ),
+        (
+            &format!(
+                "?client_key={}",
+                &server.key.public_key[..server.key.public_key.len() - 1]
+            ),
+            401,
+            "client_key_unknown",
+        ),
+        (
+            &format!("?client_key={}", server.key.id),
+            401,
+            "client_key_unknown",
+        ),
+    ] {
+        server
+            .call(get(&format!("/config{query}")))
+            .await
+            .refused(status, code);
+    }
+}

@@ -1,0 +1,18 @@
+//! The HTTP surface, in process: every test makes its own server over a real SQLite file and talks to its router. Files mirror
+//! `src/routes`; `socket.rs` alone opens a port, for what only a socket shows.
+
+mod auth;
+mod config;
+mod connect;
+mod cors;
+mod documents;
+mod errors;
+mod limits;
+mod malformed;
+mod openapi;
+mod origin;
+mod server;
+mod sessions;
+mod socket;
+mod stream;
+mod widget;

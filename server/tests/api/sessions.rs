@@ -1,0 +1,248 @@
+//! Sessions: begin, resume, list, read, send.
+
+use crate::server::{API, Server, get, post};
+use axum::http::StatusCode;
+use karta_server::service::agents::AgentChange;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_message_is_committed_answered_and_read_back() {
+    let server = Server::start().await;
+    let (token, session) = server.session().await;
+    let reply = server.say(&token, &session, "m1", "good morning").await;
+    assert_eq!(
+        (reply.status, reply.json()),
+        (StatusCode::ACCEPTED, json!({"seq": 1}))
+    );
+    let log = server.log(&token, &session, 4).await;
+    let kinds: Vec<&str> = log
+        .iter()
+        .map(|event| event["type"].as_str().unwrap_or(""))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "user.message",
+            "session.status_running",
+            "agent.message",
+            "session.status_idle"
+        ]
+    );
+    assert_eq!(log[2]["text"], json!("good morning"));
+    let seqs: Vec<u64> = log
+        .iter()
+        .filter_map(|event| event["seq"].as_u64())
+        .collect();
+    assert_eq!(seqs, [1, 2, 3, 4]);
+    let rest = server
+        .call(get(&format!("/sessions/{session}?after=2")).bearer(&token))
+        .await
+        .json();
+    assert_eq!(rest["events"].as_array().map(Vec::len), Some(2));
+    assert_eq!(rest["more"], json!(false));
+}
+
+#[tokio::test]
+async fn sending_again_changes_nothing() {
+    let server = Server::start().await;
+    let (token, session) = server.session().await;
+    for _ in 0..5 {
+        let reply = server.say(&token, &session, "m1", "once").await;
+        assert_eq!(
+            (reply.status, reply.json()),
+            (StatusCode::ACCEPTED, json!({"seq": 1}))
+        );
+    }
+    assert_eq!(server.log(&token, &session, 4).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_session_is_resumed_by_its_visitor_only() {
+    let server = Server::start().await;
+    let (token, session) = server.session().await;
+    let resume =
+        |token: &str, id: &str| post("/sessions").bearer(token).json(&json!({"resume": id}));
+    let reply = server.call(resume(&token, &session)).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    assert_eq!(
+        (reply.json()["id"].as_str(), &reply.json()["resumed"]),
+        (Some(session.as_str()), &json!(true))
+    );
+    let stranger = server.guest().await.token;
+    for (token, id) in [
+        (&stranger, session.as_str()),
+        (&token, "s_unknown"),
+        (&token, ""),
+        (&token, "'--"),
+        (&token, "\u{0}"),
+    ] {
+        let reply = server.call(resume(token, id)).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
+        let made = reply.json()["id"].as_str().expect("an id").to_owned();
+        assert_ne!(made, id);
+        assert_eq!(reply.header("location"), format!("{API}/sessions/{made}"));
+    }
+}
+
+#[tokio::test]
+async fn anothers_session_looks_like_none() {
+    let server = Server::start().await;
+    let (token, session) = server.session().await;
+    server.say(&token, &session, "m1", "private").await;
+    let stranger = server.guest().await.token;
+    for id in [session.as_str(), "s_00000000000000000000000000000000"] {
+        let event = json!({"type": "user.message", "id": "m2", "text": "x"});
+        for call in [
+            get(&format!("/sessions/{id}")),
+            get(&format!("/sessions/{id}/events/stream")),
+            post(&format!("/sessions/{id}/events")).json(&event),
+        ] {
+            let reply = server.call(call.bearer(&stranger)).await;
+            reply.refused(404, "session_not_found");
+            assert!(!String::from_utf8_lossy(&reply.body).contains(&session));
+        }
+    }
+    assert_eq!(
+        server.call(get("/sessions").bearer(&stranger)).await.json(),
+        json!({"sessions": []})
+    );
+    let own = server.call(get("/sessions").bearer(&token)).await.json();
+    assert_eq!(own["sessions"][0]["id"], json!(session));
+}
+
+#[tokio::test]
+async fn an_agent_that_is_switched_off_takes_no_messages_but_can_be_read() {
+    let server = Server::start().await;
+    let (token, session) = server.session().await;
+    server.say(&token, &session, "m1", "before").await;
+    server
+        .change_agent(AgentChange {
+            widget_enabled: Some(false),
+            ..AgentChange::default()
+        })
+        .await;
+    server
+        .say(&token, &session, "m2", "after")
+        .await
+        .refused(403, "widget_disabled_for_agent");
+    server
+        .call(post("/sessions").bearer(&token))
+        .await
+        .refused(403, "widget_disabled_for_agent");
+    assert_eq!(
+        server
+            .call(get(&format!("/sessions/{session}")).bearer(&token))
+            .await
+            .status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn a_disabled_key_closes_every_call_at_once() {
+    let server = Server::start().await;
+    let (token, session) = server.session().await;
+    server.enable_key(false).await;
+    for call in [
+        get("/sessions"),
+        post("/sessions"),
+        get(&format!("/sessions/{session}")),
+        get(&format!("/sessions/{session}/events/stream")),
+    ] {
+        server
+            .call(call.bearer(&token))
+            .await
+            .refused(403, "client_key_disabled");
+    }
+    server
+        .say(&token, &session, "m1", "x")
+        .await
+        .refused(403, "client_key_disabled");
+}
+
+#[tokio::test]
+async fn wrong_events_are_refused_and_leave_no_line() {
+    let server = Server::start().await;
+    let (token, session) = server.session().await;
+    let long = "x".repeat(karta_protocol::MESSAGE_MAX_BYTES + 1);
+    for (event, status, code) in [
+        (json!({}), 400, "request_invalid"),
+        (json!({"type": "user.shout"}), 400, "request_invalid"),
+        (json!({"type": 1}), 400, "request_invalid"),
+        (json!({"type": "user.message"}), 400, "request_invalid"),
+        (
+            json!({"type": "user.message", "text": "no id"}),
+            400,
+            "request_invalid",
+        ),
+        (
+            json!({"type": "user.message", "id": "a b", "text": "x"}),
+            400,
+            "request_invalid",
+        ),
+        (
+            json!({"type": "user.message", "id": "x".repeat(65), "text": "x"}),
+            400,
+            "request_invalid",
+        ),
+        (
+            json!({"type": "user.message", "id": "m", "text": ""}),
+            400,
+            "request_invalid",
+        ),
+        (
+            json!({"type": "user.message", "id": "m", "text": ["x"]}),
+            400,
+            "request_invalid",
+        ),
+        (
+            json!({"type": "user.message", "id": "m", "text": long}),
+            413,
+            "payload_too_large",
+        ),
+        (
+            json!({"type": "user.feedback", "part_id": "p", "rating": "meh"}),
+            400,
+            "request_invalid",
+        ),
+        (
+            json!({"type": "session.error", "message": "x"}),
+            400,
+            "request_invalid",
+        ),
+    ] {
+        let call = post(&format!("/sessions/{session}/events"))
+            .bearer(&token)
+            .json(&event);
+        server.call(call).await.refused(status, code);
+    }
+    assert!(server.log(&token, &session, 0).await.is_empty());
+}
+
+#[tokio::test]
+async fn cursors_that_are_no_numbers_are_refused() {
+    let server = Server::start().await;
+    let (token, session) = server.session().await;
+    for after in [
+        "x",
+        "-1",
+        "1.5",
+        "",
+        "99999999999999999999",
+        "9007199254740992",
+        "18446744073709551615",
+        "%00",
+        "1&after=2",
+        "null",
+        "0x1",
+    ] {
+        for path in ["", "/events/stream"] {
+            let call = get(&format!("/sessions/{session}{path}?after={after}")).bearer(&token);
+            server.call(call).await.refused(400, "request_invalid");
+        }
+    }
+    let page = server
+        .call(get(&format!("/sessions/{session}?after=9007199254740991")).bearer(&token))
+        .await;
+    assert_eq!(page.json()["events"], json!([]));
+}
