@@ -18,6 +18,8 @@ use writer::{Write, Writer, Wrote};
 
 mod row;
 mod search;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 /// Readers never wait for the writer (WAL), so a few are enough.
@@ -33,6 +35,10 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens or creates `<data_dir>/karta.db` and brings its layout up to date.
     pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        Self::open_with(data_dir, BUSY_TIMEOUT).await
+    }
+
+    async fn open_with(data_dir: &Path, busy_timeout: Duration) -> Result<Self, StoreError> {
         std::fs::create_dir_all(data_dir)?;
         // Two processes that start at once must not both create the tables. The lock goes with the file handle.
         let lock = std::fs::File::create(data_dir.join("karta.lock"))?;
@@ -45,7 +51,7 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             // FULL: a commit is on the disk before anyone hears of it. NORMAL may lose the last ones with the power.
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT)
+            .busy_timeout(busy_timeout)
             .foreign_keys(true);
         let options = sqlx::ConnectOptions::disable_statement_logging(options);
         let mut connection = SqliteConnection::connect_with(&options).await?;
