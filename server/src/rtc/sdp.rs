@@ -25,11 +25,7 @@ impl Offer {
         if sections > SECTIONS_MAX {
             return Err(Unacceptable::new("the offer has too many sections"));
         }
-        let has_channel = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("m=application "))
-            .any(|rest| !rest.starts_with("0 "));
-        if !has_channel {
+        if !carries_channel(text) {
             return Err(Unacceptable::new(
                 "the offer carries no data channel; call createDataChannel before createOffer",
             ));
@@ -64,6 +60,14 @@ impl Offer {
             .collect();
         Offer { text, credentials }
     }
+}
+
+/// Port 0 alone would mean a section that is not wanted, but Firefox writes it for every section of a bundle but the first.
+fn carries_channel(text: &str) -> bool {
+    text.split("m=application ")
+        .skip(1)
+        .filter_map(|rest| rest.split("\nm=").next())
+        .any(|section| !section.starts_with("0 ") || section.contains("\na=bundle-only"))
 }
 
 /// Body of a PATCH.

@@ -25,6 +25,9 @@ offers![
     "chromium-audio-video-channel",
     "chromium-audio-video-screen-channel",
     "chromium-simulcast-camera-channel",
+    "firefox-audio-channel-gathered",
+    "firefox-audio-video-channel",
+    "firefox-channel-only",
 ];
 
 static SETTINGS: LazyLock<Arc<Settings>> = LazyLock::new(|| {
@@ -82,6 +85,8 @@ fn what_is_no_offer_is_refused_with_words() {
     let good = OFFERS[0].1;
     check("", "data channel");
     check("v=0\r\n", "data channel");
+    let last = good.find("m=application").unwrap();
+    check(&good[..last], "data channel");
     check(
         &good.replace("m=application 9", "m=application 0"),
         "data channel",
