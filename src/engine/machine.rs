@@ -1,13 +1,17 @@
 //! The state machine: the only place where state changes. One message at a time, effects after state.
 //! One file per phase under `machine/`.
 
+mod answer;
+mod away;
 mod bus;
 mod core;
+mod fetch;
 mod link;
 mod panel;
 mod peer;
 mod receive;
 mod stage;
+mod stream;
 mod verdict;
 mod view;
 

@@ -1,78 +1,50 @@
-//! HTTPS side of a mounted panel: token, session, event stream, messages.
+//! HTTPS side of a mounted panel: token, session, messages, and the pauses between attempts.
 //!
 //! [`Panel::drive`] looks at what is there and starts what is missing; every message that changes something ends in it. So a reply that
 //! comes late, twice or never can at most delay the next step: there is no script to fall out of.
 
 use super::core::Cx;
 use super::panel::Panel;
-use super::verdict::{Verdict, judge};
+use super::stream::Stream;
 use crate::engine::command::Secret;
 use crate::engine::effect::{
-    Body, Effect, Expect, Failure, HttpRequest, Id, Method, Millis, Reply, Timer,
+    Body, Effect, Expect, Failure, HttpRequest, Id, Method, Millis, Timer,
 };
 use crate::engine::event::HostEvent;
-use crate::engine::limits::{
-    LOCK_SECONDS, MESSAGE_STRIKES, REQUEST_DEADLINE_MS, STREAM_GOOD_MS, STREAM_QUIET_MS,
-    TOKEN_REFRESH_PERCENT,
-};
+use crate::engine::limits::{LOCK_SECONDS, REQUEST_DEADLINE_MS};
 use crate::engine::session::backoff::Backoff;
 use crate::engine::session::outbox::Way;
-use crate::engine::session::token::{Need, Repair, Token};
-use crate::engine::text::number;
-use crate::engine::view_model::ItemState;
-use karta_protocol::{
-    API_BASE, ClientEvent, CreateSession, GuestRequest, RefreshRequest, SessionInfo, TokenReply,
-    client,
-};
+use crate::engine::session::token::{Need, Token};
+use karta_protocol::{API_BASE, ClientEvent, CreateSession, GuestRequest, RefreshRequest};
 
 #[derive(Default)]
 pub(super) struct Link {
     pub token: Token,
-    session: Option<String>,
+    pub session: Option<String>,
     pub stream: Stream,
     /// Requests that are awaited. A reply to any other is dropped.
-    pending: Vec<Pending>,
+    pub pending: Vec<Pending>,
     pub backoff: Backoff,
     /// [`Timer::Reconnect`] runs: nothing is asked until it fires.
-    held: bool,
+    pub held: bool,
     /// [`Timer::RequestDeadline`] runs.
-    watched: bool,
+    pub watched: bool,
     /// The page is hidden for good, or in the back-forward cache.
-    suspended: bool,
+    pub suspended: bool,
     /// The page has been told of the present outage.
-    complained: bool,
+    pub complained: bool,
     /// Last state of the `connection` event.
-    told: &'static str,
+    pub told: &'static str,
     /// It has been connected before, so that getting there is a return.
     pub was_connected: bool,
 }
 
-/// The receiving side over HTTPS.
-#[derive(Default, PartialEq)]
-pub(super) enum Stream {
-    #[default]
-    Closed,
-    Opening {
-        id: Id,
-        since: Millis,
-        generation: u32,
-        after: u64,
-    },
-    Live {
-        id: Id,
-        since: Millis,
-        last_frame: Millis,
-        generation: u32,
-        after: u64,
-    },
-}
-
-struct Pending {
-    id: Id,
+pub(super) struct Pending {
+    pub id: Id,
     since: Millis,
     /// Of the token that the request carried.
-    generation: u32,
-    purpose: Purpose,
+    pub generation: u32,
+    pub purpose: Purpose,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -149,7 +121,7 @@ impl Panel {
         self.post(Purpose::Mint, "/auth/guest", body, Expect::Token, cx);
     }
 
-    fn refresh(&mut self, token: Secret, cx: &mut Cx<'_>) {
+    pub fn refresh(&mut self, token: Secret, cx: &mut Cx<'_>) {
         if self.link.awaits(&[Purpose::Mint, Purpose::Refresh]) {
             return;
         }
@@ -165,34 +137,6 @@ impl Panel {
         let resume = cx.core.record.session_id.clone();
         let body = Body::Session(CreateSession { resume });
         self.post(Purpose::Session, "/sessions", body, Expect::Session, cx);
-    }
-
-    fn open_stream(&mut self, cx: &mut Cx<'_>) {
-        let (Some(session), Some(token)) = (&self.link.session, self.link.token.usable()) else {
-            return;
-        };
-        if self.link.stream != Stream::Closed || self.peer.is_synced() {
-            return;
-        }
-        let after = self.log.cursor();
-        let mut url = [
-            &cx.core.config.base_url,
-            API_BASE,
-            "/sessions/",
-            session,
-            "/events/stream?after=",
-        ]
-        .concat();
-        number::push(&mut url, after);
-        let token = token.clone();
-        let id = cx.id();
-        self.link.stream = Stream::Opening {
-            id,
-            since: cx.now,
-            generation: self.link.token.generation(),
-            after,
-        };
-        cx.run(Effect::OpenStream { id, url, token });
     }
 
     /// What waits in the outbox: by the data channel if it is there, else by POST, one after the other.
@@ -272,274 +216,6 @@ impl Panel {
         });
     }
 
-    // ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    /// The one place where a reply meets the request that it answers, or is dropped.
-    pub fn replied(&mut self, id: Id, result: Result<Reply, Failure>, cx: &mut Cx<'_>) {
-        let Some(at) = self
-            .link
-            .pending
-            .iter()
-            .position(|pending| pending.id == id)
-        else {
-            return;
-        };
-        let Pending {
-            generation,
-            purpose,
-            ..
-        } = self.link.pending.remove(at);
-        if let Purpose::Message(_) = purpose {
-            self.outbox.post_ended(id);
-        }
-        match result {
-            Ok(reply) => self.succeeded(purpose, generation, reply, cx),
-            Err(failure) => self.failed(purpose, generation, &failure, cx),
-        }
-        self.drive(cx);
-    }
-
-    fn succeeded(&mut self, purpose: Purpose, generation: u32, reply: Reply, cx: &mut Cx<'_>) {
-        match (purpose, reply) {
-            (Purpose::Mint | Purpose::Refresh, Reply::Token(token)) => {
-                self.token_granted(token, cx)
-            }
-            (Purpose::Session, Reply::Session(info)) => self.session_ready(info, cx),
-            (Purpose::Message(client_id), Reply::Accepted(_)) => {
-                self.link.token.accepted();
-                self.recovered();
-                self.acknowledged(&client_id, cx);
-            }
-            (Purpose::Connect(peer), Reply::Answer { sdp, location, .. }) => {
-                self.link.token.accepted();
-                self.peer_answered(peer, sdp, &location, cx);
-            }
-            (Purpose::Signal(_) | Purpose::Goodbye, _) => {}
-            // An answer of the wrong kind is as good as none.
-            (purpose, _) => self.failed(purpose, generation, &Failure::default(), cx),
-        }
-    }
-
-    fn token_granted(&mut self, token: TokenReply, cx: &mut Cx<'_>) {
-        self.link.token.granted(token.token);
-        let life_ms = u64::from(token.expires_in.clamp(10, LOCK_SECONDS)) * 1_000;
-        cx.timer(Timer::TokenRefresh, life_ms * TOKEN_REFRESH_PERCENT / 100);
-        if token.visitor_id.is_some() {
-            cx.core.record.visitor_id = token.visitor_id;
-            self.keep(cx);
-        }
-    }
-
-    fn session_ready(&mut self, info: SessionInfo, cx: &mut Cx<'_>) {
-        self.link.token.accepted();
-        if cx.core.record.session_id.as_ref() != Some(&info.id) {
-            self.log.restart();
-            cx.core.record.seen_seq = 0;
-        }
-        self.history_end = info.last_seq;
-        cx.core.record.session_id = Some(info.id.clone());
-        self.link.session = Some(info.id.clone());
-        self.keep(cx);
-        cx.render();
-        cx.emit(HostEvent::SessionStarted {
-            session_id: info.id,
-        });
-    }
-
-    pub fn failed(
-        &mut self,
-        purpose: Purpose,
-        generation: u32,
-        failure: &Failure,
-        cx: &mut Cx<'_>,
-    ) {
-        if purpose == Purpose::Goodbye {
-            return;
-        }
-        let verdict = judge(failure);
-        if let Verdict::Halt(code) = verdict {
-            return self.halted(code, &failure.message, cx);
-        }
-        match (verdict, purpose) {
-            // Whatever a server says about a refresh, short of trouble, means that this token has no future.
-            (Verdict::Token | Verdict::Refused | Verdict::Gone, Purpose::Refresh) => {
-                self.link.token.refresh_refused()
-            }
-            (Verdict::Token, Purpose::Mint) => self.hold(None, failure, cx),
-            (Verdict::Token, purpose) => {
-                if let Purpose::Connect(peer) = purpose {
-                    self.peer_failed(peer, cx);
-                }
-                if self.link.token.refused(generation) == Repair::Later {
-                    self.hold(None, failure, cx);
-                }
-            }
-            (Verdict::Gone, _) => {
-                self.session_gone(cx);
-                self.hold(None, failure, cx);
-            }
-            (Verdict::Refused, Purpose::Connect(_)) => self.peer_refused(cx),
-            (_, Purpose::Connect(peer)) => self.peer_failed(peer, cx),
-            (Verdict::Limit, Purpose::Message(client_id)) => {
-                let (code, message) = (failure.code.clone(), failure.message.clone());
-                self.lock(Some(code), Some(message), failure.retry_after_seconds, cx);
-                if failure.retry_after_seconds.is_none() {
-                    self.refused(&client_id, &failure.code, &failure.message, cx);
-                }
-            }
-            (Verdict::Limit, _) => {
-                let (code, message) = (failure.code.clone(), failure.message.clone());
-                self.lock(Some(code), Some(message), failure.retry_after_seconds, cx);
-                self.hold(failure.retry_after_seconds, failure, cx);
-            }
-            (Verdict::Refused, Purpose::Message(client_id)) => {
-                self.refused(&client_id, &failure.code, &failure.message, cx);
-            }
-            (Verdict::Refused, Purpose::Session) => {
-                cx.core.record.session_id = None;
-                self.hold(None, failure, cx);
-            }
-            (Verdict::Refused, Purpose::Mint) => {
-                cx.core.record.visitor_id = None;
-                self.hold(None, failure, cx);
-            }
-            (_, Purpose::Signal(kind)) => self.signal_failed(kind, cx),
-            (Verdict::Later, Purpose::Message(client_id)) if failure.status >= 500 => {
-                self.strike(&client_id, failure, cx);
-                self.hold(None, failure, cx);
-            }
-            (_, _) => self.hold(failure.retry_after_seconds, failure, cx),
-        }
-    }
-
-    fn signal_failed(&mut self, kind: &'static str, cx: &mut Cx<'_>) {
-        if kind == client::RETRY {
-            self.failed_turn = true;
-            cx.render();
-        }
-    }
-
-    /// A message that breaks the server again and again must not hold up the others for ever.
-    fn strike(&mut self, client_id: &str, failure: &Failure, cx: &mut Cx<'_>) {
-        let Some(message) = self.outbox.find(client_id) else {
-            return;
-        };
-        message.strikes += 1;
-        if message.strikes >= MESSAGE_STRIKES {
-            self.refused(client_id, &failure.code, &failure.message, cx);
-        }
-    }
-
-    /// The server refuses for good.
-    fn halted(&mut self, code: &'static str, message: &str, cx: &mut Cx<'_>) {
-        cx.halt(code, message);
-        self.hang_up(false, cx);
-        self.cut(cx);
-        // Kept in storage: should the owner mend it, a reload sends them.
-        for message in self.outbox.messages() {
-            self.log.mark_own(&message.client_id, ItemState::Failed);
-        }
-    }
-
-    fn session_gone(&mut self, cx: &mut Cx<'_>) {
-        self.hang_up(false, cx);
-        self.close_stream(cx);
-        self.link.session = None;
-        cx.core.record.session_id = None;
-        cx.core.record.seen_seq = 0;
-        self.log.restart();
-        self.outbox.all_wait();
-        self.keep(cx);
-        cx.render();
-    }
-
-    // ── the stream ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    pub fn stream_opened(&mut self, id: Id, cx: &mut Cx<'_>) {
-        if let Stream::Opening {
-            id: own,
-            generation,
-            after,
-            ..
-        } = self.link.stream
-            && own == id
-        {
-            self.link.stream = Stream::Live {
-                id,
-                since: cx.now,
-                last_frame: cx.now,
-                generation,
-                after,
-            };
-            self.link.token.accepted();
-            cx.render();
-        }
-    }
-
-    /// Whether a frame of this stream counts, and from where the stream was asked for.
-    pub fn stream_frame_arrived(&mut self, id: Id, cx: &mut Cx<'_>) -> Option<u64> {
-        self.stream_opened(id, cx);
-        match &mut self.link.stream {
-            Stream::Live {
-                id: own,
-                last_frame,
-                after,
-                ..
-            } if *own == id => {
-                *last_frame = cx.now;
-                Some(*after)
-            }
-            _ => None,
-        }
-    }
-
-    pub fn stream_closed(&mut self, id: Id, failure: &Failure, cx: &mut Cx<'_>) {
-        if self.link.stream_id() != Some(id) {
-            return;
-        }
-        let generation = match std::mem::take(&mut self.link.stream) {
-            Stream::Live {
-                since, generation, ..
-            } => {
-                if cx.now.saturating_sub(since) >= STREAM_GOOD_MS {
-                    self.link.backoff.succeed();
-                }
-                generation
-            }
-            Stream::Opening { generation, .. } => generation,
-            Stream::Closed => 0,
-        };
-        cx.render();
-        self.failed(Purpose::Stream, generation, failure, cx);
-        self.drive(cx);
-    }
-
-    pub fn close_stream(&mut self, cx: &mut Cx<'_>) {
-        if let Some(id) = self.link.stream_id() {
-            self.link.stream = Stream::Closed;
-            cx.run(Effect::CloseStream(id));
-        }
-    }
-
-    /// Something is missing in what came: ask again from the cursor, calmly.
-    pub fn resubscribe(&mut self, cx: &mut Cx<'_>) {
-        self.close_stream(cx);
-        self.hold(None, &Failure::default(), cx);
-    }
-
-    /// The `connection` event, when the state has changed.
-    pub fn tell_connection(&mut self, cx: &mut Cx<'_>) {
-        let state = self.connection(cx.core);
-        self.link.was_connected |= matches!(state, "connected" | "realtime");
-        if self.link.told != state {
-            self.link.told = state;
-            cx.emit(HostEvent::Connection { state });
-            cx.render();
-        }
-    }
-
-    // ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
     pub fn timer_fired(&mut self, timer: Timer, cx: &mut Cx<'_>) {
         match timer {
             Timer::Reconnect => {
@@ -570,7 +246,7 @@ impl Panel {
     }
 
     /// Asks nothing for a while: as long as the server says, or by the backoff.
-    fn hold(&mut self, retry_after_seconds: Option<u32>, failure: &Failure, cx: &mut Cx<'_>) {
+    pub fn hold(&mut self, retry_after_seconds: Option<u32>, failure: &Failure, cx: &mut Cx<'_>) {
         let mut delay = self.link.backoff.fail(&mut cx.core.random);
         if let Some(seconds) = retry_after_seconds {
             let asked = u64::from(seconds.min(LOCK_SECONDS)) * 1_000;
@@ -612,7 +288,7 @@ impl Panel {
         cx.render();
     }
 
-    fn watch(&mut self, cx: &mut Cx<'_>) {
+    pub fn watch(&mut self, cx: &mut Cx<'_>) {
         let opening = matches!(self.link.stream, Stream::Opening { .. });
         let waits = opening || !self.link.pending.is_empty() || self.outbox.any_framed();
         if waits && !self.link.watched {
@@ -643,123 +319,6 @@ impl Panel {
         }
         if self.outbox.framed_before(deadline) {
             self.lose_peer(true, cx);
-        }
-    }
-
-    // ── the page and the network ─────────────────────────────────────────────────────────────────────────────────────────
-
-    pub fn network_is_back(&mut self, cx: &mut Cx<'_>) {
-        self.link.backoff.succeed();
-        self.release(cx);
-        if !self.peer.is_synced() {
-            // Likely dead without knowing.
-            self.close_stream(cx);
-        }
-        self.wake_peer(cx);
-        cx.render();
-        self.drive(cx);
-    }
-
-    pub fn came_to_the_front(&mut self, cx: &mut Cx<'_>) {
-        if self.link.suspended {
-            return self.page_restored(cx);
-        }
-        if let Stream::Live { last_frame, .. } = self.link.stream
-            && cx.now.saturating_sub(last_frame) >= STREAM_QUIET_MS
-        {
-            self.close_stream(cx);
-        }
-        self.release(cx);
-        self.drive(cx);
-    }
-
-    /// The page goes. The oldest message that the server does not have yet is sent so that it outlives the page; an answer may
-    /// never come, and the stored outbox covers that case. Only the oldest: two at once could arrive in the wrong order.
-    pub fn page_hidden(&mut self, cx: &mut Cx<'_>) {
-        if self.link.suspended {
-            return;
-        }
-        self.hang_up(true, cx);
-        if let (Some(session), Some(token), Some(message)) = (
-            &self.link.session,
-            self.link.token.any(),
-            self.outbox.messages().first(),
-        ) && self.limit.is_none()
-        {
-            let request = HttpRequest {
-                id: cx.id(),
-                method: Method::Post,
-                url: [
-                    &cx.core.config.base_url,
-                    API_BASE,
-                    "/sessions/",
-                    session,
-                    "/events",
-                ]
-                .concat(),
-                token: Some(token.clone()),
-                body: Body::Event(message.event()),
-                expect: Expect::Accepted,
-                keepalive: true,
-            };
-            cx.http(request);
-        }
-        // Requests under way are left alone: some may still arrive. Nobody waits for them any more.
-        self.link.pending.clear();
-        self.close_stream(cx);
-        self.quiet(cx);
-        self.link.suspended = true;
-    }
-
-    pub fn page_restored(&mut self, cx: &mut Cx<'_>) {
-        if !std::mem::take(&mut self.link.suspended) {
-            return;
-        }
-        self.outbox.all_wait();
-        self.link.backoff.succeed();
-        self.wake_peer(cx);
-        if self.link.token.any().is_some() {
-            // Its timer was stopped, and time has passed.
-            self.timer_fired(Timer::TokenRefresh, cx);
-        }
-        cx.render();
-        self.drive(cx);
-    }
-
-    /// Ends everything that runs, for good.
-    pub fn cut(&mut self, cx: &mut Cx<'_>) {
-        for pending in std::mem::take(&mut self.link.pending) {
-            if pending.purpose != Purpose::Goodbye {
-                cx.run(Effect::CancelHttp(pending.id));
-            }
-        }
-        self.outbox.all_wait();
-        self.close_stream(cx);
-        self.quiet(cx);
-    }
-
-    fn quiet(&mut self, cx: &mut Cx<'_>) {
-        self.link.held = false;
-        self.link.watched = false;
-        for timer in [
-            Timer::Reconnect,
-            Timer::RequestDeadline,
-            Timer::TokenRefresh,
-        ] {
-            cx.clear(timer);
-        }
-    }
-
-    /// No answer to this request matters any more.
-    pub fn cancel(&mut self, purpose: &Purpose, cx: &mut Cx<'_>) {
-        if let Some(at) = self
-            .link
-            .pending
-            .iter()
-            .position(|pending| pending.purpose == *purpose)
-        {
-            let pending = self.link.pending.remove(at);
-            cx.run(Effect::CancelHttp(pending.id));
         }
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Durable events come with a dense `seq`: a repeat is dropped, a hole is reported. Streaming ones say which part they write and
 //! where, so they can be taken from two transports at once. The visitor's own messages appear before the server knows them; they
-//! stand at the end until their echo gives them their place.
+//! stand at the end until their echo gives them their place ([`list`]).
 
-use crate::engine::limits::{ITEMS, PART_BYTES};
+mod list;
+
+use crate::engine::limits::PART_BYTES;
 use crate::engine::view_model::{Item, ItemState, Role};
 use karta_protocol::{EventType, SessionEvent};
 
@@ -91,88 +93,6 @@ impl Log {
         self.meta.iter().all(|meta| meta.greeting)
     }
 
-    /// The greeting stands first and is not in the log. None takes it away.
-    pub fn greet(&mut self, text: Option<&str>) {
-        let has = self.meta.first().is_some_and(|meta| meta.greeting);
-        match (text, has) {
-            (Some(text), true) => {
-                if let Some(item) = self.items.first_mut().filter(|item| item.text != text) {
-                    item.text = String::from(text);
-                    item.rev += 1;
-                }
-            }
-            (Some(text), false) => {
-                let meta = Meta {
-                    greeting: true,
-                    ..Meta::default()
-                };
-                self.insert(0, Role::Agent, String::from(text), ItemState::Done, meta);
-            }
-            (None, true) => self.remove(0),
-            (None, false) => {}
-        }
-    }
-
-    /// The visitor's own message, not yet known to the server.
-    pub fn push_own(&mut self, client_id: &str, text: &str) {
-        let meta = Meta {
-            client_id: Some(String::from(client_id)),
-            ..Meta::default()
-        };
-        self.insert(
-            self.items.len(),
-            Role::User,
-            String::from(text),
-            ItemState::Sending,
-            meta,
-        );
-    }
-
-    /// Acknowledged by an answer, or refused for good. The echo still has to come.
-    pub fn mark_own(&mut self, client_id: &str, state: ItemState) {
-        let own = self
-            .find_own(client_id)
-            .and_then(|at| self.items.get_mut(at));
-        if let Some(item) = own.filter(|item| item.state != state) {
-            item.state = state;
-            item.rev += 1;
-        }
-    }
-
-    /// A failed message is to be sent again: it goes to the end. Gives its client id and text.
-    pub fn revive(&mut self, key: u32) -> Option<(String, String)> {
-        let at = self
-            .items
-            .iter()
-            .position(|item| item.key == key && item.state == ItemState::Failed)?;
-        let client_id = self.meta.get(at)?.client_id.clone()?;
-        let mut item = self.items.remove(at);
-        let meta = self.meta.remove(at);
-        item.state = ItemState::Sending;
-        item.rev += 1;
-        let text = item.text.clone();
-        self.items.push(item);
-        self.meta.push(meta);
-        Some((client_id, text))
-    }
-
-    /// Another session begins: what the old one's log said goes, what was not sent stays.
-    pub fn restart(&mut self) {
-        self.cursor = 0;
-        self.running = false;
-        self.offer_person = false;
-        let mut at = 0;
-        while let (Some(item), Some(meta)) = (self.items.get(at), self.meta.get(at)) {
-            let waits = matches!(item.state, ItemState::Sending | ItemState::Failed)
-                && item.role == Role::User;
-            if meta.greeting || waits {
-                at += 1
-            } else {
-                self.remove(at)
-            }
-        }
-    }
-
     /// Takes one event. `alone`: no other transport feeds this log now, so that a streamed text that begins further back is a
     /// correction and not a second copy that lags behind.
     pub fn apply(&mut self, event: SessionEvent, alone: bool) -> Applied {
@@ -214,12 +134,13 @@ impl Log {
             }
             EventType::StatusIdle => {
                 self.running = false;
-                self.end_parts(ItemState::Interrupted);
+                // What belongs to the answer is in the log by now; a part left over is of a try that a crash cut off.
+                self.drop_parts(|state| state == ItemState::Streaming, None);
                 Applied::TurnEnded
             }
             EventType::SessionError => {
                 self.running = false;
-                self.end_parts(ItemState::Failed);
+                self.fail_parts();
                 Applied::TurnFailed {
                     code: event.code,
                     message: event.message,
@@ -376,10 +297,7 @@ impl Log {
         if event.seq.is_some_and(|seq| seq > self.cursor) {
             return Applied::Gap;
         }
-        self.drop_parts(
-            |state| state == ItemState::Streaming,
-            event.part_id.as_deref(),
-        );
+        self.drop_parts(|_| true, event.part_id.as_deref());
         Applied::Changed
     }
 
@@ -396,81 +314,13 @@ impl Log {
         }
     }
 
-    fn end_parts(&mut self, state: ItemState) {
+    fn fail_parts(&mut self) {
         for item in &mut self.items {
             if item.state == ItemState::Streaming {
-                item.state = state;
+                item.state = ItemState::Failed;
                 item.rev += 1;
             }
         }
-    }
-
-    /// Where the next line of the log goes: before the visitor's messages that the log does not have yet.
-    fn first_unplaced(&self) -> usize {
-        let mut at = self.items.len();
-        while at > 0 {
-            let before = at - 1;
-            let (Some(item), Some(meta)) = (self.items.get(before), self.meta.get(before)) else {
-                break;
-            };
-            let unplaced =
-                item.role == Role::User && meta.seq.is_none() && item.state != ItemState::Failed;
-            if !unplaced {
-                break;
-            }
-            at = before;
-        }
-        at
-    }
-
-    fn find_own(&self, client_id: &str) -> Option<usize> {
-        self.meta
-            .iter()
-            .rposition(|meta| meta.client_id.as_deref() == Some(client_id))
-    }
-
-    fn find_part(&self, part_id: &str) -> Option<usize> {
-        self.meta
-            .iter()
-            .rposition(|meta| meta.part_id.as_deref() == Some(part_id))
-    }
-
-    fn insert(
-        &mut self,
-        at: usize,
-        role: Role,
-        text: String,
-        state: ItemState,
-        meta: Meta,
-    ) -> usize {
-        self.last_key += 1;
-        let item = Item {
-            key: self.last_key,
-            rev: 0,
-            role,
-            text,
-            state,
-            sources: Vec::new(),
-            at_ms: None,
-        };
-        let mut at = at.min(self.items.len());
-        self.items.insert(at, item);
-        self.meta.insert(at, meta);
-        if self.items.len() > ITEMS {
-            let oldest = self.meta.iter().position(|meta| meta.seq.is_some());
-            if let Some(oldest) = oldest.filter(|oldest| *oldest != at) {
-                self.remove(oldest);
-                if oldest < at {
-                    at -= 1;
-                }
-            }
-        }
-        at
-    }
-
-    fn remove(&mut self, at: usize) {
-        self.items.remove(at);
-        self.meta.remove(at);
     }
 }
 

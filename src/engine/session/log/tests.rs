@@ -169,6 +169,17 @@ fn synced_drops_parts_that_it_does_not_name() {
 }
 
 #[test]
+fn part_of_a_try_that_a_crash_cut_off_goes_when_the_turn_ends() {
+    let log = fed([
+        bare(EventType::StatusRunning, 1),
+        delta("cut", 0, "half"),
+        answer(2, "again", "whole"),
+        bare(EventType::StatusIdle, 3),
+    ]);
+    assert_eq!(texts(&log), ["whole"]);
+}
+
+#[test]
 fn synced_beyond_the_cursor_is_a_gap() {
     let mut log = fed([user(1, "m", "hi")]);
     assert_eq!(log.apply(synced(2, None), true), Applied::Gap);

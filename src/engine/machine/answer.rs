@@ -1,0 +1,193 @@
+//! Answers to requests: where each meets what it was asked for, and what a failure of each leads to.
+
+use super::core::Cx;
+use super::link::{Pending, Purpose};
+use super::panel::Panel;
+use super::verdict::{Verdict, judge};
+use crate::engine::effect::{Failure, Id, Reply, Timer};
+use crate::engine::event::HostEvent;
+use crate::engine::limits::{LOCK_SECONDS, MESSAGE_STRIKES, TOKEN_REFRESH_PERCENT};
+use crate::engine::session::token::Repair;
+use crate::engine::view_model::ItemState;
+use karta_protocol::{SessionInfo, TokenReply, client};
+
+impl Panel {
+    /// The one place where a reply meets the request that it answers, or is dropped.
+    pub fn replied(&mut self, id: Id, result: Result<Reply, Failure>, cx: &mut Cx<'_>) {
+        let Some(at) = self
+            .link
+            .pending
+            .iter()
+            .position(|pending| pending.id == id)
+        else {
+            return;
+        };
+        let Pending {
+            generation,
+            purpose,
+            ..
+        } = self.link.pending.remove(at);
+        if let Purpose::Message(_) = purpose {
+            self.outbox.post_ended(id);
+        }
+        match result {
+            Ok(reply) => self.succeeded(purpose, generation, reply, cx),
+            Err(failure) => self.failed(purpose, generation, &failure, cx),
+        }
+        self.drive(cx);
+    }
+
+    fn succeeded(&mut self, purpose: Purpose, generation: u32, reply: Reply, cx: &mut Cx<'_>) {
+        match (purpose, reply) {
+            (Purpose::Mint | Purpose::Refresh, Reply::Token(token)) => {
+                self.token_granted(token, cx)
+            }
+            (Purpose::Session, Reply::Session(info)) => self.session_ready(info, cx),
+            (Purpose::Message(client_id), Reply::Accepted(_)) => {
+                self.link.token.accepted();
+                self.recovered();
+                self.acknowledged(&client_id, cx);
+            }
+            (Purpose::Connect(peer), Reply::Answer { sdp, location, .. }) => {
+                self.link.token.accepted();
+                self.peer_answered(peer, sdp, &location, cx);
+            }
+            (Purpose::Signal(_) | Purpose::Goodbye, _) => {}
+            // An answer of the wrong kind is as good as none.
+            (purpose, _) => self.failed(purpose, generation, &Failure::default(), cx),
+        }
+    }
+
+    fn token_granted(&mut self, token: TokenReply, cx: &mut Cx<'_>) {
+        self.link.token.granted(token.token);
+        let life_ms = u64::from(token.expires_in.clamp(10, LOCK_SECONDS)) * 1_000;
+        cx.timer(Timer::TokenRefresh, life_ms * TOKEN_REFRESH_PERCENT / 100);
+        if token.visitor_id.is_some() {
+            cx.core.record.visitor_id = token.visitor_id;
+            self.keep(cx);
+        }
+    }
+
+    fn session_ready(&mut self, info: SessionInfo, cx: &mut Cx<'_>) {
+        self.link.token.accepted();
+        if cx.core.record.session_id.as_ref() != Some(&info.id) {
+            self.log.restart();
+            cx.core.record.seen_seq = 0;
+        }
+        self.history_end = info.last_seq;
+        cx.core.record.session_id = Some(info.id.clone());
+        self.link.session = Some(info.id.clone());
+        self.keep(cx);
+        cx.render();
+        cx.emit(HostEvent::SessionStarted {
+            session_id: info.id,
+        });
+    }
+
+    pub fn failed(
+        &mut self,
+        purpose: Purpose,
+        generation: u32,
+        failure: &Failure,
+        cx: &mut Cx<'_>,
+    ) {
+        if purpose == Purpose::Goodbye {
+            return;
+        }
+        let verdict = judge(failure);
+        if let Verdict::Halt(code) = verdict {
+            return self.halted(code, &failure.message, cx);
+        }
+        match (verdict, purpose) {
+            // Whatever a server says about a refresh, short of trouble, means that this token has no future.
+            (Verdict::Token | Verdict::Refused | Verdict::Gone, Purpose::Refresh) => {
+                self.link.token.refresh_refused()
+            }
+            (Verdict::Token, Purpose::Mint) => self.hold(None, failure, cx),
+            (Verdict::Token, purpose) => {
+                if let Purpose::Connect(peer) = purpose {
+                    self.peer_failed(peer, cx);
+                }
+                if self.link.token.refused(generation) == Repair::Later {
+                    self.hold(None, failure, cx);
+                }
+            }
+            (Verdict::Gone, _) => {
+                self.session_gone(cx);
+                self.hold(None, failure, cx);
+            }
+            (Verdict::Refused, Purpose::Connect(_)) => self.peer_refused(cx),
+            (_, Purpose::Connect(peer)) => self.peer_failed(peer, cx),
+            (Verdict::Limit, Purpose::Message(client_id)) => {
+                let (code, message) = (failure.code.clone(), failure.message.clone());
+                self.lock(Some(code), Some(message), failure.retry_after_seconds, cx);
+                if failure.retry_after_seconds.is_none() {
+                    self.refused(&client_id, &failure.code, &failure.message, cx);
+                }
+            }
+            (Verdict::Limit, _) => {
+                let (code, message) = (failure.code.clone(), failure.message.clone());
+                self.lock(Some(code), Some(message), failure.retry_after_seconds, cx);
+                self.hold(failure.retry_after_seconds, failure, cx);
+            }
+            (Verdict::Refused, Purpose::Message(client_id)) => {
+                self.refused(&client_id, &failure.code, &failure.message, cx);
+            }
+            (Verdict::Refused, Purpose::Session) => {
+                cx.core.record.session_id = None;
+                self.hold(None, failure, cx);
+            }
+            (Verdict::Refused, Purpose::Mint) => {
+                cx.core.record.visitor_id = None;
+                self.hold(None, failure, cx);
+            }
+            (_, Purpose::Signal(kind)) => self.signal_failed(kind, cx),
+            (Verdict::Later, Purpose::Message(client_id)) if failure.status >= 500 => {
+                self.strike(&client_id, failure, cx);
+                self.hold(None, failure, cx);
+            }
+            (_, _) => self.hold(failure.retry_after_seconds, failure, cx),
+        }
+    }
+
+    fn signal_failed(&mut self, kind: &'static str, cx: &mut Cx<'_>) {
+        if kind == client::RETRY {
+            self.failed_turn = true;
+            cx.render();
+        }
+    }
+
+    /// A message that breaks the server again and again must not hold up the others for ever.
+    fn strike(&mut self, client_id: &str, failure: &Failure, cx: &mut Cx<'_>) {
+        let Some(message) = self.outbox.find(client_id) else {
+            return;
+        };
+        message.strikes += 1;
+        if message.strikes >= MESSAGE_STRIKES {
+            self.refused(client_id, &failure.code, &failure.message, cx);
+        }
+    }
+
+    /// The server refuses for good.
+    fn halted(&mut self, code: &'static str, message: &str, cx: &mut Cx<'_>) {
+        cx.halt(code, message);
+        self.hang_up(false, cx);
+        self.cut(cx);
+        // Kept in storage: should the owner mend it, a reload sends them.
+        for message in self.outbox.messages() {
+            self.log.mark_own(&message.client_id, ItemState::Failed);
+        }
+    }
+
+    fn session_gone(&mut self, cx: &mut Cx<'_>) {
+        self.hang_up(false, cx);
+        self.close_stream(cx);
+        self.link.session = None;
+        cx.core.record.session_id = None;
+        cx.core.record.seen_seq = 0;
+        self.log.restart();
+        self.outbox.all_wait();
+        self.keep(cx);
+        cx.render();
+    }
+}
