@@ -1,4 +1,5 @@
 use super::*;
+use crate::engine::limits::ITEMS;
 
 fn user(seq: u64, id: &str, text: &str) -> SessionEvent {
     SessionEvent {
