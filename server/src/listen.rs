@@ -79,7 +79,7 @@ pub async fn serve(
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADERS_TIMEOUT)
                 .max_buf_size(HEAD_MAX_BYTES)
-                .serve_connection(TokioIo::new(Timed::new(stream)), service);
+                .serve_connection(TokioIo::new(Timed::new(stream, WRITE_TIMEOUT)), service);
             // What goes wrong here (a reset, a timeout, rubbish instead of HTTP) is the client's; requests log themselves.
             let _ = watcher.watch(connection).await;
         });
@@ -109,17 +109,19 @@ async fn accept(
     Ok((stream, peer, slot))
 }
 
-/// A stream whose writes fail once the other end has not read for [`WRITE_TIMEOUT`]. hyper has no such timeout.
-struct Timed {
-    stream: TcpStream,
+/// A stream whose writes fail once the other end has not read for so long. hyper has no such timeout.
+struct Timed<S> {
+    stream: S,
+    patience: Duration,
     /// Some while a write waits.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl Timed {
-    fn new(stream: TcpStream) -> Timed {
+impl<S> Timed<S> {
+    fn new(stream: S, patience: Duration) -> Timed<S> {
         Timed {
             stream,
+            patience,
             deadline: None,
         }
     }
@@ -133,9 +135,9 @@ impl Timed {
             self.deadline = None;
             return written;
         }
-        let deadline = self.deadline.get_or_insert_with(|| {
-            Box::pin(tokio::time::sleep_until(Instant::now() + WRITE_TIMEOUT))
-        });
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + patience)));
         match deadline.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
@@ -143,7 +145,7 @@ impl Timed {
     }
 }
 
-impl AsyncRead for Timed {
+impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -153,7 +155,7 @@ impl AsyncRead for Timed {
     }
 }
 
-impl AsyncWrite for Timed {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -183,5 +185,40 @@ impl AsyncWrite for Timed {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    const PATIENCE: Duration = Duration::from_millis(400);
+
+    #[tokio::test]
+    async fn a_reader_that_takes_nothing_is_given_up() {
+        let (near, _far) = duplex(16);
+        let started = Instant::now();
+        let written = Timed::new(near, PATIENCE).write_all(&[0; 64]).await;
+        assert_eq!(
+            written.expect_err("refused").kind(),
+            io::ErrorKind::TimedOut
+        );
+        assert!(started.elapsed() >= PATIENCE);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_takes_a_little_now_and_then_is_not() {
+        let (near, mut far) = duplex(16);
+        let reader = tokio::spawn(async move {
+            let mut buffer = [0; 16];
+            while far.read(&mut buffer).await.expect("readable") > 0 {
+                tokio::time::sleep(PATIENCE / 4).await;
+            }
+        });
+        let mut near = Timed::new(near, PATIENCE);
+        near.write_all(&[0; 160]).await.expect("written");
+        drop(near);
+        reader.await.expect("read to the end");
     }
 }

@@ -11,6 +11,7 @@ mod limits;
 mod malformed;
 mod openapi;
 mod origin;
+mod process;
 mod server;
 mod sessions;
 mod socket;
