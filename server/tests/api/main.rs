@@ -2,6 +2,7 @@
 //! `src/routes`; `socket.rs` alone opens a port, for what only a socket shows.
 
 mod auth;
+mod channel;
 mod config;
 mod connect;
 mod cors;
