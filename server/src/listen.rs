@@ -135,6 +135,7 @@ impl<S> Timed<S> {
             self.deadline = None;
             return written;
         }
+        let patience = self.patience;
         let deadline = self
             .deadline
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + patience)));
