@@ -9,6 +9,7 @@ import { serveFiles } from "./static.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
 const SHOP = path.join(ROOT, "www/demo");
+const RELOADER = '<script>new EventSource("/.reload").onmessage = () => location.reload()</script>';
 const DATA = path.join(ROOT, ".karta/demo");
 
 let options;
@@ -35,7 +36,7 @@ try {
   const key = await demoKey(Number(options.port));
   shop = await serveFiles(SHOP, {
     port: Number(options.port), values: () => ({ host: api.http, key }),
-    inject: options.watch ? '<script>new EventSource("/.reload").onmessage = () => location.reload()</script>' : "",
+    rewrite: (html) => (options.watch ? html.replace("</body>", `${RELOADER}</body>`) : html),
     handle: options.watch ? reloadStream : undefined,
   });
   // "ready" is a promise: ask both before giving it.

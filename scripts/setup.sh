@@ -58,7 +58,7 @@ need_pinned_rust() {
     return
   fi
   step "Installing Rust $pinned"
-  rustup toolchain install "$pinned" --profile minimal >&2 && return
+  rustup toolchain install "$pinned" --profile minimal --no-self-update >&2 && return
   rustc +stable --version >&2 || die "Rust $pinned could not be installed, and there is no other one"
   warn "Rust $pinned could not be installed; using the stable one at hand"
   export RUSTUP_TOOLCHAIN=stable

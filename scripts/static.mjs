@@ -13,13 +13,17 @@ const TYPES = {
 };
 
 /**
- * Serves `root` on 127.0.0.1:`port` (0: any). `values()` → {host, key}; `headers(url)` → extra headers; `inject`: HTML put before </body>;
+ * Serves `root` on 127.0.0.1:`port` (0: any). `values()` → {host, key}; `headers(url)` → extra headers; `rewrite(html, url)` → another page;
  * `handle(request, response)` → true when it answered.
  */
-export async function serveFiles(root, { port = 0, values, headers = () => ({}), inject = "", handle = () => false }) {
+export async function serveFiles(root, { port = 0, values, headers = () => ({}), rewrite = (html) => html, handle = () => false }) {
   const server = http.createServer(async (request, response) => {
-    if (handle(request, response)) return;
+    if (handle(request, response)) return undefined;
     const url = new URL(request.url, "http://localhost");
+    if (url.pathname === "/favicon.ico") {
+      response.writeHead(204); // browsers ask for it unasked
+      return response.end();
+    }
     let file = path.join(root, path.normalize(decodeURIComponent(url.pathname)));
     if (file.endsWith(path.sep)) file += "index.html";
     const type = TYPES[path.extname(file)];
@@ -28,8 +32,7 @@ export async function serveFiles(root, { port = 0, values, headers = () => ({}),
       let body = await fs.readFile(file);
       if (type.startsWith("text/html")) {
         const { host, key } = values();
-        body = body.toString().replaceAll(PASTED_HOST, host).replaceAll(PASTED_KEY, key);
-        if (inject) body = body.replace("</body>", `${inject}</body>`);
+        body = rewrite(body.toString(), url).replaceAll(PASTED_HOST, host).replaceAll(PASTED_KEY, key);
       }
       response.writeHead(200, { "content-type": type, "cache-control": "no-store", ...headers(url) });
       response.end(request.method === "HEAD" ? undefined : body);

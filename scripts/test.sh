@@ -24,6 +24,9 @@ counted() { # counted passed|failed LOG
   awk -v what="$1" '/[0-9]+ passed[;,] [0-9]+ failed/ { for (i = 2; i <= NF; i++) if ($i ~ "^" what "[;,]?$") sum += $(i - 1) } END { print sum + 0 }' "$2"
 }
 
+# A copy, so that a build in another terminal does not change the server under a running test.
+test_server() { build_server dev && cp "$SERVER_BIN" .karta/test/karta-server; }
+
 cmd_test() {
   local long=
   case ${1:-} in
@@ -45,8 +48,8 @@ cmd_test() {
   stage "native tests" counts cargo test --locked --workspace --no-fail-fast
   stage "in-browser tests" counts cargo test --locked -p karta --target wasm32-unknown-unknown --no-fail-fast --test "*"
   stage "size budgets" counts node bench/sizes.mjs --check
-  stage "server builds" single build_server dev
-  stage "end to end" counts env KARTA_SERVER_BIN="$TARGET/debug/karta-server" node tests/e2e/run.mjs $long
+  stage "server builds" single test_server
+  stage "end to end" counts env KARTA_SERVER_BIN="$ROOT/.karta/test/karta-server" node tests/e2e/run.mjs $long
 
   echo "$PASSED passed, $FAILED failed"
   [ "$FAILED" = 0 ]

@@ -24,7 +24,7 @@ export const inFolder = (name) => { folder = name; };
 
 /**
  * test(name, options?, run)   options: root (folder to serve; default the case's own), model (true: agent on the stand-in model), long (only with --long),
- * headers(url) (of the customer's pages), origins(site) (the key's allowlist; default the site's), greeting, network (true: failed requests are expected),
+ * headers(url) (of the customer's pages), rewrite(html, url) (a customer's page with a mistake in it), origins(site) (the key's allowlist; default the site's), greeting, network (true: failed requests are expected),
  * context (Playwright's options).
  */
 export function test(name, options, run) {
@@ -58,7 +58,7 @@ export async function makeWorld(browser, { folder, options }) {
   let down;
   let seeded = { key: "pk_live_not_yet_seeded" };
   const site = await serveFiles(options.root ? path.join(ROOT, options.root) : folder, {
-    values: () => ({ host: (running ?? down).http, key: seeded.key }), headers: options.headers,
+    values: () => ({ host: (running ?? down).http, key: seeded.key }), headers: options.headers, rewrite: options.rewrite,
   });
   running = await startServer(SERVER, { dataDir: dir, env });
   seeded = await seed(SERVER, dir, {
@@ -95,22 +95,23 @@ export async function makeWorld(browser, { folder, options }) {
       running = await startServer(SERVER, { dataDir: dir, env, listen: new URL(down.http).host, udpListen: down.udp });
     },
   };
+  /** A new visitor: a browser profile of their own. */
+  const visitor = async (contextOptions = {}) => {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options.context, ...contextOptions });
+    contexts.push(context);
+    return {
+      context,
+      async tab(tabOptions) {
+        const tab = await openTab(context, site.origin, tabOptions);
+        tabs.push(tab);
+        return tab;
+      },
+    };
+  };
   return {
     server, site, model, key: seeded.key, agent: seeded.agent, tabs,
-    /** A new visitor (a browser profile of their own). */
-    async visitor(contextOptions = {}) {
-      const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options.context, ...contextOptions });
-      contexts.push(context);
-      return {
-        context,
-        async tab(tabOptions) {
-          const tab = await openTab(context, site.origin, tabOptions);
-          tabs.push(tab);
-          return tab;
-        },
-      };
-    },
-    async tab(tabOptions) { return (await this.visitor()).tab(tabOptions); },
+    visitor,
+    tab: async (tabOptions) => (await visitor()).tab(tabOptions),
     /** The page must look to its owner as if nothing had happened. */
     checkComplaints() {
       for (const tab of tabs) {

@@ -9,7 +9,7 @@ const HERE = import.meta.dirname;
 const SHOTS = path.resolve(HERE, "../../.karta/test");
 const long = process.argv.includes("--long");
 const wanted = process.argv.slice(2).filter((arg) => !arg.startsWith("--"));
-const TEST_TIMEOUT_MS = 90_000;
+const TEST_TIMEOUT_MS = 60_000;
 
 if (!fs.existsSync(SERVER)) {
   console.error(`no server at ${SERVER}: run ./build.sh server --dev, or set KARTA_SERVER_BIN`);

@@ -21,12 +21,11 @@ function probe() {
   };
 }
 
-export async function openTab(context, origin, { block = [], before } = {}) {
+export async function openTab(context, origin, { before } = {}) {
   const page = await context.newPage();
   await page.addInitScript(probe);
   if (before) await page.addInitScript(before);
-  const tab = new Tab(page, origin, block);
-  return tab;
+  return new Tab(page, origin);
 }
 
 const PARTS = ["launcher", "badge", "panel", "header", "messages", "message", "composer", "send", "voice", "close"];

@@ -1,7 +1,7 @@
 // Waits for a condition, never for a time.
 
 /** Calls `condition` until it gives something truthy, and returns that. `what` (a string or a function) says what was awaited. */
-export async function until(condition, what, timeoutMs = 20_000) {
+export async function until(condition, what, timeoutMs = 12_000) {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const found = await condition();

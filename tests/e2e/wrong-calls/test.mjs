@@ -20,40 +20,44 @@ const MISTAKES = [
   ['karta("escalate", 5)', /bad_argument.*escalate/],
 ];
 
-for (const when of ["before the bundle", "after the panel is there"]) {
-  test(`each mistake gives exactly one warning and no exception, ${when}`, { model: true }, async ({ tab }) => {
-    const page = await tab();
-    for (const [call, expected] of MISTAKES) {
-      if (when.startsWith("before")) {
-        await page.page.goto("about:blank");
-        await page.page.unrouteAll();
-        await page.page.route("**/index.html", async (route) => {
-          const answer = await route.fetch();
-          await route.fulfill({ response: answer, body: (await answer.text()).replace("</h1>", `</h1>${"\n"}<script>window.mistake = () => ${call};</script>`).replace("  <script async", `<script>mistake(); karta("open");</script>\n  <script async`) });
-        });
-        await page.goto("/index.html");
-        await page.panel.waitFor();
-      } else if (!(await page.launcher.count())) {
-        await page.load();
-        await page.openPanel();
-        await page.page.evaluate(call);
-      } else {
-        await page.page.evaluate(call);
-      }
-      await until(() => page.complaints.length, `a warning for ${call}`);
-      // A second warning would come with the same call: the next round trip through the engine is the proof that none follows.
-      await page.page.evaluate(() => new Promise((done) => { window.karta("once", "close", done); window.karta("open"); window.karta("close"); }));
-      const complaints = page.takeComplaints(/./);
-      assert.equal(complaints.length, 1, `${call}: ${JSON.stringify(complaints)}`);
-      assert.match(complaints[0], /^console\.warning: \[karta\]/);
-      assert.match(complaints[0], expected);
-    }
-    await page.page.evaluate(() => window.karta("open"));
-    await page.panel.waitFor();
-    await page.say("Still alive?");
-    await page.sees("agent", "You said: Still alive?");
-  });
+/** The page with one mistake in it, made before the bundle is there. */
+const rewrite = (html, url) => {
+  const call = MISTAKES[url.searchParams.get("mistake")]?.[0];
+  return call ? html.replace("  <script async", `  <script>${call}; karta("open");</script>\n  <script async`) : html;
+};
+
+/** Exactly one warning, and it names the mistake. */
+async function warnedOnce(page, call, expected) {
+  await until(() => page.complaints.length, `a warning for ${call}`);
+  // A second warning would come with the same call: a later round trip through the engine proves that none follows.
+  await page.page.evaluate(() => new Promise((done) => { window.karta("once", "close", done); window.karta("open"); window.karta("close"); }));
+  const complaints = page.takeComplaints(/./);
+  assert.equal(complaints.length, 1, `${call}: ${JSON.stringify(complaints)}`);
+  assert.match(complaints[0], /^console\.warning: \[karta\]/);
+  assert.match(complaints[0], expected);
 }
+
+test("each mistake before the bundle is one warning and no exception", { rewrite }, async ({ tab }) => {
+  const page = await tab();
+  for (const [i, [call, expected]] of MISTAKES.entries()) {
+    await page.goto(`/?mistake=${i}`);
+    await page.panel.waitFor();
+    await warnedOnce(page, call, expected);
+  }
+});
+
+test("each mistake in a running widget is one warning and no exception", { model: true }, async ({ tab }) => {
+  const page = await (await tab()).load();
+  await page.openPanel();
+  for (const [call, expected] of MISTAKES) {
+    await page.page.evaluate(`void ${call}`);
+    await warnedOnce(page, call, expected);
+  }
+  await page.page.evaluate(() => window.karta("open"));
+  await page.panel.waitFor();
+  await page.say("Still alive?");
+  await page.sees("agent", "You said: Still alive?");
+});
 
 test("a subscriber that throws or rejects starves nobody", { model: true }, async ({ tab }) => {
   const page = await (await tab()).load();
