@@ -51,6 +51,6 @@ test("from page to page the conversation stays", { root: "www/demo" }, async ({ 
   await page.say("What does shipping to Ireland cost?");
   await page.sees("agent", "4.50");
   await page.load("/shipping.html");
-  if (!(await page.panel.isVisible())) await page.openPanel();
+  await page.reveal();
   await page.sees("agent", "4.50");
 });

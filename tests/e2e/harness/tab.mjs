@@ -63,6 +63,12 @@ class Tab {
     await this.panel.waitFor();
   }
 
+  /** Open, however it was left: a panel that was open comes back by itself. */
+  async reveal() {
+    await this.page.evaluate(() => window.karta("open"));
+    await this.panel.waitFor();
+  }
+
   async type(text) { await this.field.fill(text); }
 
   async say(text) {
@@ -80,11 +86,11 @@ class Tab {
   async said(role) { return (await this.conversation()).filter((m) => m.role === role); }
 
   /** Waits until a message of `role` holds `text` in one of `states`; returns it. */
-  async sees(role, text, states = ["sent", "done"]) {
+  async sees(role, text, states = ["sent", "done"], timeoutMs = undefined) {
     return until(async () => {
       const all = await this.said(role);
       return all.find((m) => m.text.includes(text) && states.includes(m.state));
-    }, async () => `a ${role} message with "${text}" (${states}) among ${JSON.stringify(await this.conversation())}`);
+    }, async () => `a ${role} message with "${text}" (${states}) among ${JSON.stringify(await this.conversation())}`, timeoutMs);
   }
 
   /** Subscribes to every documented event with the public API; `events` reads what came since. */

@@ -13,7 +13,7 @@ for (const [name, path] of [["a reload", "/"], ["another page of the site", "/ot
     const before = (await page.log()).length;
     await page.load(path);
     await page.listen();
-    if (!(await page.panel.isVisible())) await page.openPanel();
+    await page.reveal();
     await page.sees("agent", "You said: Remember the word heron");
     assert.equal((await page.said("user")).length, 1, "the old message is there once");
 
@@ -36,7 +36,7 @@ test("a reload in the middle of an answer goes on with it", { model: true }, asy
   call.write("Once upon ");
   await page.sees("agent", "Once upon", ["streaming"]);
   await page.load();
-  if (!(await page.panel.isVisible())) await page.openPanel();
+  await page.reveal();
   await page.sees("agent", "Once upon", ["streaming"]);
   call.write("a time.");
   call.end();

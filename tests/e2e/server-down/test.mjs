@@ -51,7 +51,7 @@ test("a message that waits survives a reload", { model: true, network: true }, a
   await server.start();
   up = true;
   await page.load();
-  if (!(await page.panel.isVisible())) await page.openPanel();
+  await page.reveal();
   await page.sees("user", "Second", ["sent"]);
   assert.equal((await page.log()).filter((e) => e.text === "Second").length, 1);
 });

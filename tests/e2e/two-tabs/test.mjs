@@ -8,7 +8,7 @@ test("two tabs of one visitor show one conversation, live", { model: true }, asy
   await first.sees("agent", "You said: From the first tab");
 
   const second = await (await someone.tab()).load();
-  await second.openPanel();
+  await second.reveal();
   await second.sees("agent", "You said: From the first tab");
   await second.say("From the second tab");
   await second.sees("agent", "You said: From the second tab");
@@ -27,7 +27,7 @@ test("an answer streams into both tabs at the same time", { model: true }, async
   await first.say("Hello");
   await first.sees("agent", "You said: Hello");
   const second = await (await someone.tab()).load();
-  await second.openPanel();
+  await second.reveal();
   await second.sees("agent", "You said: Hello");
   model.hold();
   const before = model.calls.length;

@@ -15,7 +15,6 @@ const MISTAKES = [
   ['karta("on", "open")', /bad_argument.*on/],
   ['karta("on", "open", "not a function")', /bad_argument.*on/],
   ['karta("identify", "u_1")', /bad_argument.*identify/],
-  ['karta("identify", null)', /bad_argument.*identify/],
   ['karta("init", 7)', /bad_argument.*init/],
   ['karta("escalate", 5)', /bad_argument.*escalate/],
 ];
