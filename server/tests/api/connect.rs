@@ -30,15 +30,25 @@ async fn an_offer_is_answered_and_ended() {
     assert!(location.starts_with(&format!("{API}/sessions/{session}/connect/")));
     let stranger = server.guest().await.token;
     let end = |token: &str| Call::new("DELETE", &location).page(PAGE).bearer(token);
+    let patch = || {
+        Call::new("PATCH", &location)
+            .page(PAGE)
+            .bearer(&token)
+            .header("if-match", "\"stale\"")
+            .body("application/trickle-ice-sdpfrag", "a=end-of-candidates\r\n")
+    };
+    assert_eq!(server.call(end(&stranger)).await.status, StatusCode::OK);
     server
-        .call(end(&stranger))
+        .call(patch())
         .await
-        .refused(404, "connection_not_found");
+        .refused(412, "precondition_failed"); // a stranger's DELETE ended nothing
     assert_eq!(server.call(end(&token)).await.status, StatusCode::OK);
     server
-        .call(end(&token))
+        .call(patch())
         .await
         .refused(404, "connection_not_found");
+    let again = server.call(end(&token)).await;
+    assert_eq!(again.status, StatusCode::OK, "DELETE may be repeated");
 }
 
 #[tokio::test]
