@@ -6,7 +6,7 @@
 
 use crate::agent::Runtimes;
 use crate::error::Fault;
-use crate::store::{SessionRecord, Store, StoreError, new_id, now_ms};
+use crate::store::{SessionRecord, Store, new_id, now_ms};
 use hub::{Hub, Hubs};
 use karta_protocol::{Accepted, ClientEvent, ErrorCode, EventsPage, SessionInfo};
 use std::sync::Arc;
@@ -248,24 +248,4 @@ fn owns(who: &Principal, record: &SessionRecord) -> bool {
     record.account == who.account
         && record.subject == who.subject
         && record.agent_id == who.agent_id
-}
-
-/// A write that failed for now is worth trying again; anything else is ours.
-fn write_fault(error: StoreError) -> Fault {
-    match error {
-        StoreError::Unavailable(_) | StoreError::Stopped => {
-            tracing::error!(%error, "cannot write");
-            Fault::Refused {
-                code: ErrorCode::Overloaded,
-                message: "The server cannot store this at the moment. Send it again in a moment."
-                    .into(),
-                retry_after_seconds: Some(2),
-            }
-        }
-        StoreError::Database(_)
-        | StoreError::Open(_)
-        | StoreError::Migrate(_)
-        | StoreError::Conflict(_)
-        | StoreError::Corrupt(_) => Fault::from(error),
-    }
 }

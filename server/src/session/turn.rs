@@ -3,7 +3,7 @@
 
 use super::check::Order;
 use super::hub::{Gate, Hub};
-use super::{Inner, history, write_fault};
+use super::{Inner, history};
 use crate::agent::{AgentFailure, Answer, Sink, Turn};
 use crate::error::Fault;
 use crate::store::{Appended, SessionRecord, new_id};
@@ -43,11 +43,7 @@ pub async fn carry_out(
             if idle {
                 events.push(running());
             }
-            match hub
-                .commit(&*inner.store, id, &mut gate, &events)
-                .await
-                .map_err(write_fault)?
-            {
+            match hub.commit(&*inner.store, id, &mut gate, &events).await? {
                 Appended::New(events) => {
                     if idle {
                         start(inner, hub, record, &mut gate);
@@ -69,21 +65,14 @@ pub async fn carry_out(
             // While a turn runs, or when nothing is left to answer, there is nothing to do: pressing twice is harmless.
             if gate.running.is_none() && unanswered(inner, id, &gate).await? {
                 let events = [running()];
-                hub.commit(&*inner.store, id, &mut gate, &events)
-                    .await
-                    .map_err(write_fault)?;
+                hub.commit(&*inner.store, id, &mut gate, &events).await?;
                 start(inner, hub, record, &mut gate);
             }
             Ok(Accepted::default())
         }
         Order::Feedback { part_id, rating } => {
             drop(gate);
-            match inner
-                .store
-                .put_feedback(id, &part_id, rating)
-                .await
-                .map_err(write_fault)?
-            {
+            match inner.store.put_feedback(id, &part_id, rating).await? {
                 true => Ok(Accepted::default()),
                 false => Err(Fault::refused(
                     ErrorCode::RequestInvalid,

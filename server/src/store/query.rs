@@ -140,8 +140,9 @@ pub fn mistakes(a: &str, b: &str, limit: usize) -> usize {
 /// How many mistakes a stem of this length may hold and still be recognised.
 pub fn tolerance(stem: &str) -> usize {
     match stem.chars().count() {
-        0..=3 => 0,
-        4..=7 => 1,
+        // "cake" must not become "cafe".
+        0..=4 => 0,
+        5..=7 => 1,
         _ => 2,
     }
 }

@@ -4,11 +4,12 @@ use super::rank::{Bag, strength};
 use crate::store::{Passage, Term};
 
 /// Units that score this share of the best one are quoted too.
-const NEARLY: f64 = 0.6;
+const NEARLY: f64 = 0.7;
 /// A paragraph up to this long is quoted whole: half a thought answers badly.
 const PARAGRAPH_BYTES: usize = 320;
-/// About how much a quote may hold.
+/// About how much a quote may hold, and how much of a passage that answers as a whole.
 const QUOTE_BYTES: usize = 600;
+const WHOLE_BYTES: usize = 320;
 
 /// A sentence or list item, and the block it stands in.
 struct Unit {
@@ -47,7 +48,12 @@ pub fn from(passage: &Passage, terms: &[Term], weights: &[f64]) -> String {
         // Where the best is told twice over, as in a list of similar items, one needs them all or only the best.
         complete_paragraphs(&units, &mut chosen);
     }
-    written(passage, &units, &chosen)
+    let room = if best == 0.0 {
+        WHOLE_BYTES
+    } else {
+        QUOTE_BYTES
+    };
+    written(passage, &units, &chosen, room)
 }
 
 /// Sentences of a text, list items and lines apart.
@@ -73,7 +79,7 @@ fn complete_paragraphs(units: &[Unit], chosen: &mut [bool]) {
     }
 }
 
-fn written(passage: &Passage, units: &[Unit], chosen: &[bool]) -> String {
+fn written(passage: &Passage, units: &[Unit], chosen: &[bool], room: usize) -> String {
     let mut text = String::new();
     let mut last: Option<&Unit> = None;
     if let Some(heading) = &passage.heading {
@@ -81,7 +87,13 @@ fn written(passage: &Passage, units: &[Unit], chosen: &[bool]) -> String {
         text.push_str(&format!("**{heading}**"));
     }
     for (unit, _) in units.iter().zip(chosen).filter(|(_, chosen)| **chosen) {
-        if !text.is_empty() && text.len() + unit.text.len() > QUOTE_BYTES && last.is_some() {
+        let opens = last.is_some_and(|l| l.block != unit.block);
+        let coming = match opens {
+            // A block is begun only if all that is wanted of it fits.
+            true => length(units, chosen, unit.block),
+            false => unit.text.len(),
+        };
+        if last.is_some() && text.len() + coming > room {
             break;
         }
         let same = last.is_some_and(|l| l.block == unit.block);
@@ -98,6 +110,14 @@ fn written(passage: &Passage, units: &[Unit], chosen: &[bool]) -> String {
         last = Some(unit);
     }
     text
+}
+
+fn length(units: &[Unit], chosen: &[bool], block: usize) -> usize {
+    let wanted = units
+        .iter()
+        .zip(chosen)
+        .filter(|(u, c)| **c && u.block == block);
+    wanted.map(|(u, _)| u.text.len()).sum()
 }
 
 fn units(text: &str) -> Vec<Unit> {

@@ -27,15 +27,18 @@ enum Act {
     Json(Value),
 }
 
+/// The key and the body of each request.
+type Seen = Arc<Mutex<Vec<(Option<String>, Value)>>>;
+
 struct Provider {
     base_url: String,
-    seen: Arc<Mutex<Vec<(Option<String>, Value)>>>,
+    seen: Seen,
 }
 
 impl Provider {
     async fn start(acts: Vec<Act>) -> Self {
         let acts = Arc::new(Mutex::new(acts.into_iter()));
-        let seen: Arc<Mutex<Vec<(Option<String>, Value)>>> = Arc::default();
+        let seen = Seen::default();
         let saw = seen.clone();
         let handler = move |headers: HeaderMap, Json(body): Json<Value>| async move {
             let key = headers
