@@ -50,6 +50,9 @@ pub const PEER_ATTEMPTS: u32 = 5;
 pub const PEER_GOOD_MS: u64 = 30_000;
 /// A ping without any frame after it for this long: the channel is dead. Under the server's 20 s.
 pub const PONG_DEADLINE_MS: u64 = 8_000;
+/// The same while an answer is awaited: a server that died in the middle of one is noticed within 6 s, which ICE takes 15 to 30 for.
+pub const BUSY_PING_MS: u64 = 2_000;
+pub const BUSY_PONG_DEADLINE_MS: u64 = 4_000;
 
 /// Messages that wait for an acknowledgement. More means that nothing goes out: the composer keeps the text.
 pub const OUTBOX_MESSAGES: usize = 50;

@@ -145,10 +145,15 @@ impl Panel {
             return;
         }
         if let Some(channel) = self.peer.synced_id() {
+            let mut sent = false;
             while let Some(message) = self.outbox.next_frame() {
                 message.way = Way::Framed(cx.now);
                 let event = message.event();
                 cx.run(Effect::SendFrame { id: channel, event });
+                sent = true;
+            }
+            if sent {
+                self.expect_frame(cx);
             }
         } else if let Some(message) = self.outbox.next_post() {
             let id = cx.id();

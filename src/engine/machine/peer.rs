@@ -7,7 +7,10 @@ use super::panel::Panel;
 use crate::engine::effect::{
     Body, Effect, Expect, Failure, HttpRequest, Id, Method, Millis, Timer,
 };
-use crate::engine::limits::{PEER_ATTEMPTS, PEER_DEADLINE_MS, PEER_GOOD_MS, PONG_DEADLINE_MS};
+use crate::engine::limits::{
+    BUSY_PING_MS, BUSY_PONG_DEADLINE_MS, PEER_ATTEMPTS, PEER_DEADLINE_MS, PEER_GOOD_MS,
+    PONG_DEADLINE_MS,
+};
 use crate::engine::session::outbox::Way;
 use karta_protocol::{ClientEvent, EventType, PING_INTERVAL_MS, SessionEvent, client};
 
@@ -229,9 +232,20 @@ impl Panel {
             ..ClientEvent::default()
         };
         cx.run(Effect::SendFrame { id, event });
-        cx.timer(Timer::Ping, PING_INTERVAL_MS);
+        self.expect_frame(cx);
+    }
+
+    /// Something went out that the server answers: the channel lives if any frame comes, and is asked again after a while.
+    pub fn expect_frame(&mut self, cx: &mut Cx<'_>) {
+        let busy = self.log.running() || self.outbox.any_framed();
+        let (pause, deadline) = if busy {
+            (BUSY_PING_MS, BUSY_PONG_DEADLINE_MS)
+        } else {
+            (PING_INTERVAL_MS, PONG_DEADLINE_MS)
+        };
+        cx.timer(Timer::Ping, pause);
         if !std::mem::replace(&mut self.peer.pong_due, true) {
-            cx.timer(Timer::PongDeadline, PONG_DEADLINE_MS);
+            cx.timer(Timer::PongDeadline, deadline);
         }
     }
 

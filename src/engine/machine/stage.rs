@@ -194,6 +194,8 @@ impl Stage {
                 }
                 return;
             }
+            // The page has been told about its secret key.
+            Stage::Hidden if cx.core.layers.has_secret_key() => return,
             Stage::Hidden => {
                 cx.warn_once(
                     ErrorCode::WidgetDisabledForAgent.as_str(),

@@ -136,6 +136,7 @@ fn secret_key_is_complained_about_and_nothing_is_sent() {
         assert!(!world.has_launcher());
         let complaints = world.count(|effect| matches!(effect, Effect::Complain { code, .. } if *code == "secret_key_in_browser"));
         assert_eq!(complaints, 1);
+        assert_eq!(world.warnings().len(), 1, "said once is enough");
         let told = world.events().iter().any(
             |event| matches!(event, HostEvent::Error { code: Some(code), .. } if code == "secret_key_in_browser"),
         );

@@ -243,6 +243,26 @@ fn pings_go_out_and_silence_is_death() {
 }
 
 #[test]
+fn server_that_dies_in_the_middle_of_an_answer_is_noticed_soon() {
+    let mut world = on_channel();
+    world.say("hi");
+    let frame = world.frames().pop().expect("a frame was sent");
+    world.channel(user(1, &client_id(&frame), "hi"));
+    world.channel(bare(EventType::StatusRunning, 2));
+    world.channel(delta("p", 0, "half an"));
+    world.advance(6_000);
+    assert!(world.stream_url().1.ends_with("?after=2"));
+}
+
+#[test]
+fn server_that_does_not_echo_a_message_is_noticed_soon() {
+    let mut world = on_channel();
+    world.say("hi");
+    world.advance(4_000);
+    assert_eq!(world.requests(EVENTS).len(), 1);
+}
+
+#[test]
 fn message_without_an_echo_falls_back_to_post() {
     let mut world = on_channel();
     world.say("hi");
