@@ -7,21 +7,18 @@ use crate::auth::limit::{Action, Counted};
 use crate::auth::secret::{contains_secret_key, looks_like_secret_key};
 use crate::error::ApiError;
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use http_body_util::BodyExt;
 use karta_protocol::{ErrorBody, ErrorCode, ErrorDetail};
-use serde::de::DeserializeOwned;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 /// Largest body of any call: four times the longest message, and ten times the SDP offer of a browser.
 pub const BODY_MAX_BYTES: usize = 64 * 1024;
-/// Levels of a JSON body.
-const DEPTH_MAX: usize = 32;
 /// How much of a body that is too large is read on, so that the caller gets to see the answer.
 const DRAIN_MAX_BYTES: usize = 1024 * 1024;
 /// For the whole body: 64 kB at modem speed.
@@ -102,90 +99,6 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
         HeaderValue::from_static("nosniff"),
     );
     response
-}
-
-/// A JSON object as body. An empty body counts as `{}`, so that calls whose fields are all optional can do without.
-pub struct Json<T>(pub T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let content_type = request.headers().get(header::CONTENT_TYPE).cloned();
-        let body = Bytes::from_request(request, state).await?;
-        if body.is_empty() {
-            return parse(b"{}").map(Json);
-        }
-        let is_json = content_type.as_ref().is_some_and(|value| {
-            let value = value.as_bytes();
-            let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
-            value[..end]
-                .trim_ascii()
-                .eq_ignore_ascii_case(b"application/json")
-        });
-        if !is_json {
-            return Err(ApiError::new(
-                ErrorCode::RequestInvalid,
-                "Send the body with `Content-Type: application/json`.",
-            )
-            .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-        }
-        parse(&body).map(Json)
-    }
-}
-
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    // serde would also read a struct from an array.
-    if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(ApiError::new(
-            ErrorCode::RequestInvalid,
-            "The body must be a JSON object.",
-        ));
-    }
-    if deeper_than(body, DEPTH_MAX) {
-        return Err(ApiError::new(
-            ErrorCode::RequestInvalid,
-            format!(
-                "The body is nested deeper than {DEPTH_MAX} levels. No call needs more than two."
-            ),
-        ));
-    }
-    // serde_json does not look inside strings of fields that it skips.
-    let body = std::str::from_utf8(body).map_err(|_| {
-        ApiError::new(
-            ErrorCode::RequestInvalid,
-            "The body is not UTF-8, as JSON must be.",
-        )
-    })?;
-    serde_json::from_str(body).map_err(|error| {
-        let text: String = error.to_string().chars().take(200).collect();
-        ApiError::new(
-            ErrorCode::RequestInvalid,
-            format!(
-                "The body is not the JSON that this call takes: {text}. /openapi.json describes it."
-            ),
-        )
-    })
-}
-
-/// Looks at brackets outside of strings only, before anything is built. serde_json has a limit of its own, but not for fields that
-/// it skips.
-fn deeper_than(json: &[u8], max: usize) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in json {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => depth += 1,
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > max {
-            return true;
-        }
-    }
-    false
 }
 
 async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
@@ -316,28 +229,5 @@ fn foreign(status: StatusCode) -> ApiError {
         )
         .with_status(status),
         status => ApiError::internal(format!("a response with status {status} and no error")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn depth_counts_brackets_outside_strings() {
-        for (json, deep) in [
-            ("{}", false),
-            ("[[]]", false),
-            ("[[[]]]", true),
-            ("[[],[],[]]", false),
-            (r#"{"[[[[":"]]]]"}"#, false),
-            (r#"{"\"[[[":1}"#, false),
-            (r#"["\\",[[1]]]"#, true),
-            ("]]]]", false),
-            ("]]][[[", true),
-            ("\"[[[[", false),
-        ] {
-            assert_eq!(deeper_than(json.as_bytes(), 2), deep, "{json}");
-        }
     }
 }

@@ -6,6 +6,7 @@ pub mod config;
 pub mod connect;
 pub mod health;
 pub mod openapi;
+pub mod request;
 pub mod sessions;
 pub mod stream;
 pub mod widget;

@@ -6,8 +6,8 @@ use crate::auth::caller::{
 };
 use crate::auth::limit::Action;
 use crate::auth::{refresh, secret, token};
-use crate::border::Json;
 use crate::error::ApiError;
+use crate::routes::request::Json;
 use crate::session::Principal;
 use axum::extract::State;
 use axum::http::HeaderMap;

@@ -4,8 +4,9 @@
 use crate::app::App;
 use crate::auth::caller::{agent_for, check_public_key};
 use crate::error::ApiError;
+use crate::routes::request::Params;
 use axum::Json;
-use axum::extract::{FromRequestParts, Query, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use karta_protocol::{AgentProfile, ErrorBody, Features, WidgetConfig};
 use serde::Deserialize;
@@ -20,11 +21,6 @@ pub struct Asked {
     /// Agent the page asks for; a key pinned to an agent wins.
     agent_id: Option<String>,
 }
-
-/// Query parameters, with our error.
-#[derive(FromRequestParts)]
-#[from_request(via(Query), rejection(ApiError))]
-pub struct Params<T>(pub T);
 
 /// Branding, copy and features of the widget.
 #[utoipa::path(

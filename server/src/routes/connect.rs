@@ -6,7 +6,7 @@ use crate::auth::caller::Caller;
 use crate::auth::guarded::Guarded;
 use crate::auth::limit::Action;
 use crate::error::ApiError;
-use crate::routes::sessions::Id;
+use crate::routes::request::Id;
 use crate::rtc::Rtc;
 use axum::body::Bytes;
 use axum::extract::State;

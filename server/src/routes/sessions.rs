@@ -4,11 +4,10 @@ use crate::app::App;
 use crate::auth::caller::Caller;
 use crate::auth::guarded::Guarded;
 use crate::auth::limit::Action;
-use crate::border::Json;
 use crate::error::ApiError;
-use crate::routes::config::Params;
+use crate::routes::request::{Id, Json, Params};
 use crate::rtc::Conversation;
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use karta_protocol::{
@@ -40,11 +39,6 @@ impl After {
         Ok(self.after)
     }
 }
-
-/// Path parameter, with our error.
-#[derive(FromRequestParts)]
-#[from_request(via(Path), rejection(ApiError))]
-pub struct Id<T = String>(pub T);
 
 /// A session made (201) or, with `resume`, gone on with (200).
 #[utoipa::path(

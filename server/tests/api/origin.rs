@@ -60,12 +60,14 @@ async fn check(
     }
 }
 
+type Headers = &'static [(&'static str, &'static str)];
+
 #[tokio::test]
 async fn every_endpoint_gives_the_same_verdict() {
     let server = Server::start().await;
     let (token, session) = server.session().await;
     let refused = Some((403, "origin_not_allowed"));
-    let table: &[(&[(&'static str, &str)], Option<(u16, &str)>)] = &[
+    let table: &[(Headers, Option<(u16, &str)>)] = &[
         (&[("origin", "https://shop.example")], None),
         (
             &[
