@@ -103,3 +103,63 @@ impl Runtimes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers with its own name.
+    struct Named(&'static str);
+
+    #[async_trait]
+    impl Runtime for Named {
+        async fn answer(&self, _turn: Turn, sink: &dyn Sink) -> Result<Answer, AgentFailure> {
+            sink.text(self.0);
+            Ok(Answer::default())
+        }
+    }
+
+    #[derive(Default)]
+    struct Heard(std::sync::Mutex<String>);
+
+    impl Sink for Heard {
+        fn text(&self, piece: &str) {
+            self.0.lock().expect("not poisoned").push_str(piece);
+        }
+    }
+
+    async fn check(runtime: &str, with_model: bool, expected: Option<&str>) {
+        let runtimes = Runtimes {
+            builtin: Arc::new(Named("builtin")),
+            openai: with_model.then(|| Arc::new(Named("openai")) as Arc<dyn Runtime>),
+        };
+        let agent = Agent {
+            runtime: runtime.into(),
+            ..Agent::default()
+        };
+        let heard = Heard::default();
+        let chosen = match runtimes.of(&agent) {
+            Ok(runtime) => {
+                let answer = runtime.answer(Turn::default(), &heard).await;
+                assert!(answer.is_ok());
+                Some(heard.0.into_inner().expect("not poisoned"))
+            }
+            Err(failure) => {
+                assert!(matches!(failure, AgentFailure::Misconfigured(_)));
+                None
+            }
+        };
+        assert_eq!(chosen.as_deref(), expected, "{runtime}, {with_model}");
+    }
+
+    #[tokio::test]
+    async fn auto_takes_the_model_where_one_is_configured() {
+        check("auto", true, Some("openai")).await;
+        check("auto", false, Some("builtin")).await;
+        check("", false, Some("builtin")).await;
+        check("builtin", true, Some("builtin")).await;
+        check("openai", true, Some("openai")).await;
+        check("openai", false, None).await;
+        check("llama", true, None).await;
+    }
+}

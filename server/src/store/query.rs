@@ -3,6 +3,7 @@
 
 use super::Term;
 use super::stem::stem;
+use std::sync::LazyLock;
 
 /// A visitor's question has a handful of words that matter; a pasted novel must not become a thousand lookups.
 pub const MAX_TERMS: usize = 24;
@@ -27,7 +28,7 @@ pub fn words(text: &str) -> Vec<String> {
 pub fn terms(text: &str) -> Vec<Term> {
     let mut terms: Vec<Term> = Vec::new();
     for (word, hint) in rephrased(words(text)) {
-        if STOP_WORDS.contains(&word.as_str()) || word.len() < 2 {
+        if is_stop_word(&word) || word.chars().count() < 2 {
             continue;
         }
         let stem = stem(&word);
@@ -91,27 +92,28 @@ pub fn matching(terms: &[Term]) -> Option<String> {
 /// Stems of words that mean about the same as this stem, or that a document would use for it; without itself.
 pub fn related(stem_of: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    let mut add = |words: &str| {
-        for s in words.split(' ').map(stem) {
-            if s != stem_of && !found.contains(&s) {
-                found.push(s);
-            }
+    let has = |stems: &[String]| stems.iter().any(|s| s == stem_of);
+    let groups = RELATIONS.iter().filter(|(from, _)| has(from));
+    for stem in groups.flat_map(|(_, to)| to) {
+        if stem != stem_of && !found.contains(stem) {
+            found.push(stem.clone());
         }
-    };
-    let has = |words: &str| words.split(' ').any(|word| stem(word) == stem_of);
-    for group in MEANINGS.iter().filter(|group| has(group)) {
-        add(group);
-    }
-    for (_, wider) in WIDER.iter().filter(|(narrow, _)| has(narrow)) {
-        add(wider);
     }
     found
 }
 
 /// Every stem that some group knows: what a mistyped word may have meant besides the words of the documents.
-pub fn known_stems() -> impl Iterator<Item = String> {
-    MEANINGS.iter().flat_map(|group| group.split(' ')).map(stem)
+pub fn known_stems() -> impl Iterator<Item = &'static String> {
+    RELATIONS.iter().flat_map(|(from, _)| from)
 }
+
+/// [`MEANINGS`] and [`WIDER`] as stems, made once: from any of these to all of those.
+static RELATIONS: LazyLock<Vec<(Vec<String>, Vec<String>)>> = LazyLock::new(|| {
+    let stems = |words: &str| words.split(' ').map(stem).collect::<Vec<_>>();
+    let both_ways = MEANINGS.iter().map(|group| (stems(group), stems(group)));
+    let one_way = WIDER.iter().map(|(from, to)| (stems(from), stems(to)));
+    both_ways.chain(one_way).collect()
+});
 
 /// How many single-character mistakes (a letter more, less, other, or two swapped) lie between two words; `limit + 1` for more.
 pub fn mistakes(a: &str, b: &str, limit: usize) -> usize {
@@ -354,6 +356,32 @@ const WIDER: &[(&str, &str)] = &[
     ("tomorrow tonight", "opening hours"),
 ];
 
+fn is_stop_word(word: &str) -> bool {
+    STOP_WORDS.contains(&word) || FOREIGN_STOP_WORDS.contains(&word)
+}
+
+/// The same in German, French, Spanish, Italian and Dutch, without accents, leaving out what is a subject in English ("hat", "car",
+/// "pour", "son").
+#[rustfmt::skip]
+const FOREIGN_STOP_WORDS: &[&str] = &[
+    "der", "das", "den", "dem", "des", "ein", "eine", "einen", "einem", "einer", "eines", "und", "oder", "aber", "ich", "du", "er", "sie",
+    "es", "wir", "ihr", "mich", "mir", "dir", "euch", "ihnen", "mein", "meine", "meinen", "meiner", "dein", "deine", "euer", "eure",
+    "ist", "sind", "bist", "seid", "war", "habe", "haben", "habt", "hast", "kann", "konnen", "konnt", "kannst", "muss", "mussen",
+    "wird", "werden", "wie", "wann", "wer", "wo", "warum", "welche", "welcher", "welches", "mit", "von", "vom", "zu", "zum", "zur", "bei",
+    "fur", "auf", "aus", "nach", "im", "nicht", "kein", "keine", "auch", "noch", "schon", "gibt", "gerne", "bitte", "danke", "uber", "ja",
+    "nein", "mochte", "wenn", "dass", "sich", "lange", "viel", "wieviel",
+    "le", "la", "les", "un", "une", "et", "ou", "mais", "je", "tu", "il", "elle", "nous", "vous", "ils", "mon", "ma", "mes", "votre", "vos",
+    "notre", "est", "sont", "suis", "avez", "puis", "peut", "peux", "pouvez", "que", "quel", "quelle", "quels", "quelles", "quand",
+    "comment", "combien", "pourquoi", "avec", "dans", "sur", "pas", "ne", "du", "au", "aux", "ce", "cette", "ca", "qui", "estce", "merci",
+    "el", "los", "las", "uno", "una", "unos", "pero", "yo", "nosotros", "ustedes", "mi", "su", "sus", "tu", "es", "esta", "estan", "hay",
+    "puedo", "puede", "pueden", "que", "cual", "cuando", "como", "cuanto", "cuanta", "cuantos", "donde", "por", "para", "con", "del", "al",
+    "de", "en", "se", "lo", "tienen", "gracias", "quiero",
+    "lo", "gli", "della", "del", "dei", "degli", "che", "chi", "cosa", "dove", "quando", "quanto", "quanti", "posso", "puo", "avete", "siete",
+    "sono", "mio", "mia", "vostro", "vostra", "per", "nel", "nella", "grazie",
+    "het", "een", "ik", "jij", "jullie", "wij", "mijn", "jouw", "zijn", "heb", "hebben", "hebt", "kan", "kunnen", "kunt", "wat", "waar",
+    "wanneer", "hoeveel", "voor", "naar", "bij", "niet", "geen", "ook", "graag", "dank",
+];
+
 /// Words that carry no subject. Sorted by nothing: the list is short and searched rarely.
 #[rustfmt::skip]
 const STOP_WORDS: &[&str] = &[
@@ -417,6 +445,15 @@ mod tests {
             stems("I don't know what you're doing"),
             Vec::<String>::new()
         );
+    }
+
+    #[test]
+    fn other_languages_have_chatty_words_too() {
+        assert_eq!(
+            stems("Wie lange habt ihr am Samstag geöffnet?"),
+            ["samstag", "geoffnet"]
+        );
+        assert_eq!(stems("Combien coûte la livraison ?"), ["cout", "livraison"]);
     }
 
     #[test]

@@ -43,11 +43,25 @@ fn messages(turn: &Turn, found: &Found) -> Vec<Value> {
             Line::Agent(text) => add("assistant", text),
         }
     }
-    for question in &turn.questions {
+    for question in latest(&turn.questions) {
         add("user", question);
     }
     let message = |(role, content)| json!({ "role": role, "content": content });
     messages.into_iter().map(message).collect()
+}
+
+/// The latest questions that fit, but always the last one: a visitor can write faster than a model answers.
+fn latest(questions: &[String]) -> &[String] {
+    let mut room = HISTORY_BYTES;
+    let mut from = questions.len();
+    for (at, question) in questions.iter().enumerate().rev() {
+        if question.len() > room && from < questions.len() {
+            break;
+        }
+        room = room.saturating_sub(question.len());
+        from = at;
+    }
+    &questions[from..]
 }
 
 /// The latest lines that fit, oldest first, beginning with one of the visitor's.
@@ -152,6 +166,15 @@ mod tests {
         let kept = recent(&history);
         assert_eq!(kept, &history[16..]);
         assert!(recent(&[Line::Visitor("x".repeat(HISTORY_BYTES + 1))]).is_empty());
+    }
+
+    #[test]
+    fn a_flood_of_questions_is_bounded() {
+        let questions: Vec<String> = (0..50).map(|n| format!("{n:01000}")).collect();
+        assert_eq!(latest(&questions), &questions[26..]);
+        let one = vec!["x".repeat(2 * HISTORY_BYTES)];
+        assert_eq!(latest(&one), &one[..]);
+        assert!(latest(&[]).is_empty());
     }
 
     #[test]

@@ -6,6 +6,11 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqlitePool;
 use std::collections::HashMap;
 
+/// Unknown words looked at for mistakes: each reads a slice of the vocabulary, and a question has few words.
+const CORRECTIONS: usize = 8;
+/// Words of the vocabulary that a mistyped one is compared with.
+const VOCABULARY_SLICE: i64 = 20_000;
+
 pub async fn search(
     pool: &SqlitePool,
     account: &str,
@@ -16,8 +21,12 @@ pub async fn search(
     let mut terms = query::terms(text);
     count(pool, &mut terms).await?;
     let mut corrected = false;
-    for term in &mut terms {
-        corrected |= term.passages == 0 && correct(pool, term).await?;
+    for term in terms
+        .iter_mut()
+        .filter(|t| t.passages == 0)
+        .take(CORRECTIONS)
+    {
+        corrected |= correct(pool, term).await?;
     }
     if corrected {
         query::untangle(&mut terms);
@@ -111,9 +120,10 @@ async fn correct(pool: &SqlitePool, term: &mut Term) -> Result<bool, StoreError>
         return Ok(false);
     };
     // People rarely get the first letter wrong, and it keeps the search to a slice of the vocabulary.
-    let rows = sqlx::query("SELECT term FROM passages_words WHERE term >= ? AND term < ?")
+    let rows = sqlx::query("SELECT term FROM passages_words WHERE term >= ? AND term < ? LIMIT ?")
         .bind(first.to_string())
         .bind(format!("{first}\u{10ffff}"))
+        .bind(VOCABULARY_SLICE)
         .fetch_all(pool)
         .await?;
     let mut candidates: Vec<String> = Vec::with_capacity(rows.len());
@@ -135,7 +145,11 @@ async fn correct(pool: &SqlitePool, term: &mut Term) -> Result<bool, StoreError>
             return Ok(true);
         }
     }
-    candidates.extend(query::known_stems().filter(|s| s.starts_with(first)));
+    candidates.extend(
+        query::known_stems()
+            .filter(|s| s.starts_with(first))
+            .cloned(),
+    );
     let best = candidates
         .into_iter()
         .filter(|c| c.chars().count() >= 4)
