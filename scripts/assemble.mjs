@@ -16,7 +16,7 @@ const BROWSERS = ["chrome97", "firefox102", "safari16.4"];
 
 /** Optimises one module and returns the names that wasm-opt shortened: {imports: [[module, name, short]], exports: [[name, short]]}. */
 function optimiseWasm(input, output) {
-  const names = execFileSync("wasm-opt", [input, "-o", output, "-Oz", "--strip-debug", "--strip-producers", "--strip-target-features",
+  const names = execFileSync("wasm-opt", [input, "-o", output, "-Oz", "--low-memory-unused", "--strip-debug", "--strip-producers", "--strip-target-features",
     "--minify-imports-and-exports-and-modules"], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
   return JSON.parse(names);
 }

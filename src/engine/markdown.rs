@@ -91,6 +91,13 @@ pub fn is_bidi(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{061c}')
 }
 
+/// Letters and digits, near enough: beyond ASCII everything but punctuation and spaces. Unicode's own tables would cost 3 kB.
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric()
+        || (c >= '\u{aa}'
+            && !matches!(c, '\u{2000}'..='\u{206f}' | '\u{3000}'..='\u{303f}' | '«' | '»' | '·' | '¿'))
+}
+
 #[derive(Default)]
 enum Open {
     #[default]
@@ -438,7 +445,7 @@ impl<'a> Span<'a> {
             .text
             .get(..self.at)
             .and_then(|text| text.chars().next_back());
-        let word_before = before.is_some_and(char::is_alphanumeric);
+        let word_before = before.is_some_and(is_word);
         let opens = body.chars().next().is_some_and(|c| !c.is_whitespace())
             && !(word_before && mark.starts_with('_'));
         let bit = 1 << index;
@@ -545,7 +552,7 @@ impl<'a> Span<'a> {
             .text
             .get(..self.at)
             .and_then(|text| text.chars().next_back());
-        if before.is_some_and(char::is_alphanumeric)
+        if before.is_some_and(is_word)
             || !["http://", "https://"]
                 .iter()
                 .any(|scheme| starts_with_ignoring_case(rest, scheme))
@@ -617,7 +624,7 @@ fn closer(body: &str, mark: &str) -> Option<usize> {
             || !body
                 .get(end + run..)
                 .and_then(|rest| rest.chars().next())
-                .is_some_and(char::is_alphanumeric);
+                .is_some_and(is_word);
         if closes && fits && edge {
             // `***`: the inner mark closes first, so a double one ends at the run's end.
             return Some(if mark.len() == 2 { end + run - 2 } else { end });

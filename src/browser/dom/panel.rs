@@ -240,11 +240,12 @@ impl Parts {
         replace_text(&self.title, view.title);
         replace_text(&self.status, view.status);
         set(&self.status, "data-tone", tone(view.status_tone));
+        // The style sheet makes it a capital: Unicode's table of capitals would cost 5 kB.
         let monogram = view
             .title
             .chars()
-            .find(|c| c.is_alphanumeric())
-            .map_or(String::new(), |c| c.to_uppercase().collect());
+            .find(|c| !c.is_ascii_punctuation() && *c != ' ')
+            .map_or(String::new(), String::from);
         let picture = self.avatar.first_element_child();
         match view.avatar_url {
             Some(url) => {
