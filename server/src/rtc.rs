@@ -9,6 +9,7 @@ mod bridge;
 mod demux;
 mod driver;
 mod peer;
+mod ports;
 mod registry;
 mod sdp;
 #[cfg(test)]

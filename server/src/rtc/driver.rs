@@ -9,16 +9,14 @@ use super::PeerKey;
 use super::addresses::BoundSocket;
 use super::demux::{self, Datagram};
 use super::peer::{End, Outbox, Parcel, Peer, PeerEvent, Unacceptable};
+use super::ports::Ports;
 use crate::error::Fault;
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 use str0m::IceCreds;
-use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
 /// Ethernet's 1,500 with room; what is longer is no WebRTC packet.
@@ -26,8 +24,6 @@ const DATAGRAM_MAX_BYTES: usize = 2_048;
 /// Packets read before timers and commands get their turn.
 const READ_BATCH: usize = 64;
 const COMMAND_BATCH: usize = 256;
-/// Packets kept while a socket is full. Beyond, they are lost as on any full link; SCTP repeats what matters.
-const BACKLOG_PACKETS_MAX: usize = 1_024;
 /// tokio's own resolution.
 const TIMER_STEP: Duration = Duration::from_millis(1);
 /// Addresses remembered for one peer: Wi-Fi, mobile, relay, each in both families, twice.
@@ -85,22 +81,15 @@ pub(super) struct Counts {
 }
 
 pub(super) struct Driver {
-    sockets: Vec<Port>,
+    ports: Ports,
     commands: mpsc::UnboundedReceiver<Command>,
     peers: HashMap<PeerKey, Slot>,
     by_ufrag: HashMap<String, PeerKey>,
     by_address: HashMap<SocketAddr, PeerKey>,
     timers: BTreeSet<(Instant, PeerKey)>,
-    backlog: VecDeque<(usize, SocketAddr, Vec<u8>)>,
     outbox: Outbox,
     counts: Counts,
     stopping: bool,
-}
-
-struct Port {
-    socket: UdpSocket,
-    /// What peers are told a packet was sent to, for each family.
-    advertised: Vec<SocketAddr>,
 }
 
 struct Slot {
@@ -136,23 +125,13 @@ impl Driver {
         sockets: Vec<BoundSocket>,
         commands: mpsc::UnboundedReceiver<Command>,
     ) -> io::Result<Driver> {
-        let sockets = sockets
-            .into_iter()
-            .map(|bound| {
-                Ok(Port {
-                    socket: UdpSocket::from_std(bound.socket)?,
-                    advertised: bound.advertised,
-                })
-            })
-            .collect::<io::Result<Vec<_>>>()?;
         Ok(Driver {
-            sockets,
+            ports: Ports::new(sockets)?,
             commands,
             peers: HashMap::new(),
             by_ufrag: HashMap::new(),
             by_address: HashMap::new(),
             timers: BTreeSet::new(),
-            backlog: VecDeque::new(),
             outbox: Outbox::default(),
             counts: Counts::default(),
             stopping: false,
@@ -166,7 +145,7 @@ impl Driver {
                 .timers
                 .first()
                 .map_or_else(|| Instant::now() + Duration::from_secs(60), |(at, _)| *at);
-            let has_backlog = !self.backlog.is_empty();
+            let has_backlog = self.ports.has_backlog();
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(command) => {
@@ -175,8 +154,8 @@ impl Driver {
                     }
                     None => self.stopping = true,
                 },
-                index = readable(&self.sockets) => self.read(index, &mut buffer),
-                () = writable(&self.sockets, &self.backlog), if has_backlog => self.send_backlog(),
+                index = self.ports.readable() => self.read(index, &mut buffer),
+                () = self.ports.writable(), if has_backlog => self.ports.send_backlog(),
                 () = tokio::time::sleep_until(deadline.into()) => {}
             }
             self.fire_timers();
@@ -245,11 +224,10 @@ impl Driver {
     fn read(&mut self, index: usize, buffer: &mut [u8]) {
         self.drain_commands();
         for _ in 0..READ_BATCH {
-            match self.sockets[index].socket.try_recv_from(buffer) {
-                Ok((length, source)) => self.packet(index, source, &buffer[..length]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // An ICMP answer to something sent earlier. The next packet is readable all the same.
-                Err(error) => tracing::trace!(%error, "socket error"),
+            match self.ports.read(index, buffer) {
+                Some(Ok((length, source))) => self.packet(index, source, &buffer[..length]),
+                Some(Err(error)) => tracing::trace!(%error, "socket error"),
+                None => return,
             }
         }
     }
@@ -265,7 +243,7 @@ impl Driver {
             self.counts.unmatched_stun += u64::from(is_check);
             return;
         };
-        let Some(destination) = self.sockets[index].destination(source) else {
+        let Some(destination) = self.ports.destination(index, source) else {
             return;
         };
         let now = Instant::now();
@@ -357,7 +335,9 @@ impl Driver {
             self.outbox.events.clear();
             return self.remove(key);
         }
-        self.flush_packets();
+        for packet in self.outbox.packets.drain(..) {
+            self.counts.dropped += u64::from(!self.ports.send(packet));
+        }
         let now = Instant::now();
         if let Some(end) = self.tell(key, now) {
             tracing::debug!(?key, ?end, "peer ended");
@@ -416,78 +396,43 @@ impl Driver {
         let peer = slot.peer;
         let _ = catch_unwind(AssertUnwindSafe(move || drop(peer)));
     }
-
-    fn flush_packets(&mut self) {
-        for packet in std::mem::take(&mut self.outbox.packets) {
-            let index = self.port_of(packet.source);
-            let waiting = !self.backlog.is_empty();
-            if !waiting && self.transmit(index, packet.destination, &packet.contents) {
-                continue;
-            }
-            if self.backlog.len() < BACKLOG_PACKETS_MAX {
-                self.backlog
-                    .push_back((index, packet.destination, packet.contents.to_vec()));
-            } else {
-                self.counts.dropped += 1;
-            }
-        }
-    }
-
-    fn send_backlog(&mut self) {
-        while let Some((index, destination, contents)) = self.backlog.pop_front() {
-            if !self.transmit(index, destination, &contents) {
-                self.backlog.push_front((index, destination, contents));
-                return;
-            }
-        }
-    }
-
-    /// False: the socket is full, try again later. An unreachable address is the packet's own fault.
-    fn transmit(&self, index: usize, destination: SocketAddr, contents: &[u8]) -> bool {
-        match self.sockets[index]
-            .socket
-            .try_send_to(contents, destination)
-        {
-            Ok(_) => true,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
-            Err(error) => {
-                tracing::trace!(%error, "packet not sent");
-                true
-            }
-        }
-    }
-
-    fn port_of(&self, source: SocketAddr) -> usize {
-        self.sockets
-            .iter()
-            .position(|port| port.advertised.contains(&source))
-            .unwrap_or(0)
-    }
 }
 
-impl Port {
-    fn destination(&self, source: SocketAddr) -> Option<SocketAddr> {
-        self.advertised
-            .iter()
-            .find(|address| address.is_ipv4() == source.is_ipv4())
-            .copied()
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::super::addresses;
+    use super::super::peer::{Identity, Settings};
+    use super::super::tests::client::Client;
+    use super::*;
+    use std::sync::Arc;
 
-async fn readable(sockets: &[Port]) -> usize {
-    poll_fn(|context| {
-        for (index, port) in sockets.iter().enumerate() {
-            if port.socket.poll_recv_ready(context).is_ready() {
-                return Poll::Ready(index);
-            }
-        }
-        Poll::Pending
-    })
-    .await
-}
+    #[tokio::test]
+    async fn a_check_that_overtakes_its_session_is_matched_all_the_same() {
+        let sockets = addresses::bind("127.0.0.1:0".parse().unwrap(), &[]).unwrap();
+        let settings = Arc::new(Settings {
+            identity: Identity::generate().unwrap(),
+            candidates: vec![sockets[0].local],
+            connect_timeout: Duration::from_secs(20),
+            peer_timeout: Duration::from_secs(20),
+        });
+        let (commands, queue) = mpsc::unbounded_channel();
+        let mut driver = Driver::new(sockets, queue).unwrap();
+        let (mut client, offer) = Client::new().await;
+        let (peer, answer) = Peer::accept(&offer, settings, Instant::now()).unwrap();
+        client.answer(&answer);
+        client
+            .until("a first check", |client| !client.sent.is_empty())
+            .await;
 
-async fn writable(sockets: &[Port], backlog: &VecDeque<(usize, SocketAddr, Vec<u8>)>) {
-    if let Some((index, _, _)) = backlog.front() {
-        let _ = sockets[*index].socket.writable().await;
+        let (inbound, _frames) = mpsc::channel(1);
+        let key = PeerKey(1);
+        let peer = Box::new(peer);
+        let added = commands.send(Command::Add { key, peer, inbound });
+        assert!(added.is_ok());
+        // The media thread has not looked at its commands yet.
+        assert!(driver.peers.is_empty());
+        driver.packet(0, client.address, &client.sent[0]);
+        assert_eq!(driver.counts.unmatched_stun, 0);
+        assert_eq!(driver.by_address.get(&client.address), Some(&key));
     }
 }

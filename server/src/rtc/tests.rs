@@ -1,7 +1,7 @@
 //! str0m clients against real media threads over loopback. No sleeps: each wait is for a condition, with a limit.
 
 mod chaos;
-mod client;
+pub(super) mod client;
 mod connect;
 mod fake;
 mod lifetime;
