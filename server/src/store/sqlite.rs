@@ -14,12 +14,14 @@ use sqlx::sqlite::{
 };
 use std::path::Path;
 use std::time::Duration;
-use writer::{Write, Writer, Wrote};
+use write::{Write, Wrote};
+use writer::Writer;
 
 mod row;
 mod search;
 #[cfg(test)]
 mod tests;
+mod write;
 mod writer;
 
 /// Readers never wait for the writer (WAL), so a few are enough.

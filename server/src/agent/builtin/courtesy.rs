@@ -27,47 +27,15 @@ pub fn of(message: &str) -> Option<Courtesy> {
     if wants_person(&words) {
         return Some(Courtesy::Person);
     }
-    if [
-        "are you a bot",
-        "are you a robot",
-        "are you human",
-        "are you a human",
-        "are you real",
-        "are you a real person",
-        "are you a person",
-        "are you an ai",
-        "are you ai",
-        "who are you",
-        "what are you",
-        "whats your name",
-        "what is your name",
-        "am i talking to a bot",
-        "am i talking to a human",
-        "am i talking to a person",
-        "is this a bot",
-        "is this a person",
-    ]
-    .iter()
-    .any(|p| says(p))
-    {
+    let about = |few: &[&str]| {
+        terms(message)
+            .iter()
+            .all(|t| few.contains(&t.word.as_str()))
+    };
+    if ABOUT_ME.iter().any(|p| says(p)) && about(&ME) {
         return Some(Courtesy::WhoAreYou);
     }
-    if [
-        "what can you do",
-        "what can i ask",
-        "what do you know",
-        "how can you help",
-        "what can you help",
-        "how does this work",
-        "can you help me",
-        "what questions can",
-    ]
-    .iter()
-    .any(|p| says(p))
-        && terms(message)
-            .iter()
-            .all(|t| matches!(t.word.as_str(), "work" | "chat"))
-    {
+    if ABOUT_HELP.iter().any(|p| says(p)) && about(&["work", "chat"]) {
         return Some(Courtesy::Help);
     }
     if words.is_empty() || words.len() > 12 || !subject(message).is_empty() {
@@ -153,6 +121,40 @@ pub fn of(message: &str) -> Option<Courtesy> {
         .find(|(is, _)| *is)
         .map(|(_, courtesy)| courtesy)
 }
+
+const ABOUT_ME: [&str; 18] = [
+    "are you a bot",
+    "are you a robot",
+    "are you human",
+    "are you a human",
+    "are you real",
+    "are you a real person",
+    "are you a person",
+    "are you an ai",
+    "are you ai",
+    "who are you",
+    "what are you",
+    "whats your name",
+    "what is your name",
+    "am i talking to a bot",
+    "am i talking to a human",
+    "am i talking to a person",
+    "is this a bot",
+    "is this a person",
+];
+const ME: [&str; 9] = [
+    "bot", "robot", "human", "person", "real", "ai", "name", "talking", "chatbot",
+];
+const ABOUT_HELP: [&str; 8] = [
+    "what can you do",
+    "what can i ask",
+    "what do you know",
+    "how can you help",
+    "what can you help",
+    "how does this work",
+    "can you help me",
+    "what questions can",
+];
 
 /// The sentences of a message that ask or tell something, without the courtesies between them.
 pub fn questions(message: &str) -> Vec<String> {
@@ -326,6 +328,8 @@ mod tests {
         check("How are you?", Some(Courtesy::HowAreYou));
         check("Are you a robot?", Some(Courtesy::WhoAreYou));
         check("Am I talking to a human?", Some(Courtesy::WhoAreYou));
+        check("Who are you?", Some(Courtesy::WhoAreYou));
+        check("What are you selling in the summer?", None);
         check("What can you do?", Some(Courtesy::Help));
         check("help", Some(Courtesy::Help));
         check("ok", Some(Courtesy::Agreement));

@@ -1,0 +1,306 @@
+//! One write each, inside the writer's transaction: what is to be written, and the SQL for it. No batching here.
+
+use super::row::{integer, unsigned};
+use crate::store::passage::Piece;
+use crate::store::{Agent, Appended, KnowledgeDocument, SessionRecord, StoreError, WidgetKey};
+use karta_protocol::{Branding, EventType, SessionEvent};
+use sqlx::Row as _;
+use sqlx::sqlite::{SqliteConnection, SqliteQueryResult};
+
+#[derive(Debug)]
+pub enum Write {
+    Append(String, Vec<SessionEvent>),
+    Session(SessionRecord),
+    Visitor(String, String),
+    SpendToken {
+        jti: String,
+        expires_ms: u64,
+        replacement: Option<String>,
+    },
+    Feedback {
+        session_id: String,
+        part_id: String,
+        rating: String,
+    },
+    Key(WidgetKey),
+    Agent(Agent),
+    Branding(String, Branding),
+    Document(KnowledgeDocument, Vec<Piece>),
+    RemoveDocument(String, String),
+}
+
+#[derive(Debug)]
+pub enum Wrote {
+    Done,
+    Changed(bool),
+    Appended(Appended),
+}
+
+pub async fn apply(
+    tx: &mut SqliteConnection,
+    write: &Write,
+    now: u64,
+) -> Result<Wrote, StoreError> {
+    match write {
+        Write::Append(session_id, events) => append(tx, session_id, events, now).await,
+        Write::Session(record) => put_session(tx, record).await,
+        Write::Visitor(account, id) => {
+            let sql = "INSERT INTO visitors (account, id, created_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+            let query = sqlx::query(sql).bind(account).bind(id);
+            done(query.bind(integer(now)).execute(tx).await)
+        }
+        Write::SpendToken {
+            jti,
+            expires_ms,
+            replacement,
+        } => spend_token(tx, jti, *expires_ms, replacement.as_deref(), now).await,
+        Write::Feedback {
+            session_id,
+            part_id,
+            rating,
+        } => put_feedback(tx, session_id, part_id, rating, now).await,
+        Write::Key(key) => put_key(tx, key).await,
+        Write::Agent(agent) => put_agent(tx, agent).await,
+        Write::Branding(account, branding) => {
+            let sql = "INSERT INTO branding (account, settings) VALUES (?, ?)
+                       ON CONFLICT (account) DO UPDATE SET settings = excluded.settings";
+            let query = sqlx::query(sql).bind(account).bind(json(branding)?);
+            done(query.execute(tx).await)
+        }
+        Write::Document(document, pieces) => put_document(tx, document, pieces).await,
+        Write::RemoveDocument(account, id) => {
+            let sql = "DELETE FROM documents WHERE account = ? AND id = ?";
+            changed(sqlx::query(sql).bind(account).bind(id).execute(tx).await)
+        }
+    }
+}
+
+async fn append(
+    tx: &mut SqliteConnection,
+    session_id: &str,
+    events: &[SessionEvent],
+    now: u64,
+) -> Result<Wrote, StoreError> {
+    if let Some(id) = events.first().and_then(client_id) {
+        let sql = "SELECT seq FROM events WHERE session_id = ? AND client_id = ?";
+        let query = sqlx::query(sql).bind(session_id).bind(id);
+        if let Some(row) = query.fetch_optional(&mut *tx).await? {
+            return Ok(Wrote::Appended(Appended::Repeat(unsigned(&row, "seq")?)));
+        }
+    }
+    let sql = "SELECT last_seq, running, asked_seq, turn_seq FROM sessions WHERE id = ?";
+    let row = sqlx::query(sql)
+        .bind(session_id)
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or(StoreError::Conflict("there is no such session"))?;
+    let mut seq = unsigned(&row, "last_seq")?;
+    let mut running: bool = row.try_get("running")?;
+    let mut asked_seq = unsigned(&row, "asked_seq")?;
+    let mut turn_seq = unsigned(&row, "turn_seq")?;
+    let mut written = Vec::with_capacity(events.len());
+    for event in events {
+        seq += 1;
+        match event.kind {
+            EventType::UserMessage | EventType::UserTranscript => asked_seq = seq,
+            EventType::StatusRunning => (running, turn_seq) = (true, seq),
+            EventType::StatusIdle => running = false,
+            EventType::AgentMessage
+            | EventType::AgentThinking
+            | EventType::AgentToolUse
+            | EventType::AgentToolResult
+            | EventType::SessionError
+            | EventType::LimitReached
+            | EventType::Synced
+            | EventType::Pong
+            | EventType::Error
+            | EventType::Unknown => {}
+        }
+        let body = SessionEvent {
+            seq: None,
+            at_ms: None,
+            ..event.clone()
+        };
+        sqlx::query(
+            "INSERT INTO events (session_id, seq, at_ms, client_id, body) VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(session_id)
+        .bind(integer(seq))
+        .bind(integer(now))
+        .bind(client_id(event))
+        .bind(json(&body)?)
+        .execute(&mut *tx)
+        .await?;
+        written.push(SessionEvent {
+            seq: Some(seq),
+            at_ms: Some(now),
+            ..body
+        });
+    }
+    let sql =
+        "UPDATE sessions SET last_seq = ?, running = ?, asked_seq = ?, turn_seq = ? WHERE id = ?";
+    sqlx::query(sql)
+        .bind(integer(seq))
+        .bind(running)
+        .bind(integer(asked_seq))
+        .bind(integer(turn_seq))
+        .bind(session_id)
+        .execute(tx)
+        .await?;
+    Ok(Wrote::Appended(Appended::New(written)))
+}
+
+/// Only what a client sent carries the client's id.
+fn client_id(event: &SessionEvent) -> Option<&str> {
+    match event.kind {
+        EventType::UserMessage => event.id.as_deref(),
+        _ => None,
+    }
+}
+
+async fn put_session(
+    tx: &mut SqliteConnection,
+    record: &SessionRecord,
+) -> Result<Wrote, StoreError> {
+    let sql = "INSERT INTO sessions (id, account, key_id, agent_id, subject, created_ms) VALUES (?, ?, ?, ?, ?, ?)";
+    done(
+        sqlx::query(sql)
+            .bind(&record.info.id)
+            .bind(&record.account)
+            .bind(&record.key_id)
+            .bind(&record.agent_id)
+            .bind(&record.subject)
+            .bind(integer(record.created_ms))
+            .execute(tx)
+            .await,
+    )
+}
+
+async fn spend_token(
+    tx: &mut SqliteConnection,
+    jti: &str,
+    expires_ms: u64,
+    replacement: Option<&str>,
+    now: u64,
+) -> Result<Wrote, StoreError> {
+    // Once a token has expired it is refused for that, so its mark is no longer needed.
+    sqlx::query("DELETE FROM spent_tokens WHERE expires_ms < ?")
+        .bind(integer(now))
+        .execute(&mut *tx)
+        .await?;
+    let sql = "INSERT INTO spent_tokens (jti, spent_ms, expires_ms, replacement) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING";
+    changed(
+        sqlx::query(sql)
+            .bind(jti)
+            .bind(integer(now))
+            .bind(integer(expires_ms))
+            .bind(replacement)
+            .execute(tx)
+            .await,
+    )
+}
+
+async fn put_feedback(
+    tx: &mut SqliteConnection,
+    session_id: &str,
+    part_id: &str,
+    rating: &str,
+    now: u64,
+) -> Result<Wrote, StoreError> {
+    let sql = "INSERT INTO feedback (session_id, part_id, rating, at_ms)
+               SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (
+                   SELECT 1 FROM events WHERE session_id = ?1 AND json_extract(body, '$.part_id') = ?2)
+               ON CONFLICT (session_id, part_id) DO UPDATE SET rating = excluded.rating, at_ms = excluded.at_ms";
+    changed(
+        sqlx::query(sql)
+            .bind(session_id)
+            .bind(part_id)
+            .bind(rating)
+            .bind(integer(now))
+            .execute(tx)
+            .await,
+    )
+}
+
+async fn put_key(tx: &mut SqliteConnection, key: &WidgetKey) -> Result<Wrote, StoreError> {
+    let sql = "INSERT INTO widget_keys (id, account, name, public_key, secret_hash, origins, agent_id, enabled, created_ms)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+               ON CONFLICT (id) DO UPDATE SET name = excluded.name, secret_hash = excluded.secret_hash,
+                   origins = excluded.origins, agent_id = excluded.agent_id, enabled = excluded.enabled";
+    done(
+        sqlx::query(sql)
+            .bind(&key.id)
+            .bind(&key.account)
+            .bind(&key.name)
+            .bind(&key.public_key)
+            .bind(&key.secret_hash)
+            .bind(json(&key.origins)?)
+            .bind(&key.agent_id)
+            .bind(key.enabled)
+            .bind(integer(key.created_ms))
+            .execute(tx)
+            .await,
+    )
+}
+
+async fn put_agent(tx: &mut SqliteConnection, agent: &Agent) -> Result<Wrote, StoreError> {
+    let sql = "INSERT INTO agents (id, account, settings, created_ms) VALUES (?, ?, ?, ?)
+               ON CONFLICT (id) DO UPDATE SET settings = excluded.settings";
+    done(
+        sqlx::query(sql)
+            .bind(&agent.id)
+            .bind(&agent.account)
+            .bind(json(agent)?)
+            .bind(integer(agent.created_ms))
+            .execute(tx)
+            .await,
+    )
+}
+
+async fn put_document(
+    tx: &mut SqliteConnection,
+    document: &KnowledgeDocument,
+    pieces: &[Piece],
+) -> Result<Wrote, StoreError> {
+    // Its passages go by cascade, and their index entries by trigger.
+    sqlx::query("DELETE FROM documents WHERE id = ?")
+        .bind(&document.id)
+        .execute(&mut *tx)
+        .await?;
+    let sql = "INSERT INTO documents (id, account, agent_id, title, url, body, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    sqlx::query(sql)
+        .bind(&document.id)
+        .bind(&document.account)
+        .bind(&document.agent_id)
+        .bind(&document.title)
+        .bind(&document.url)
+        .bind(&document.text)
+        .bind(integer(document.created_ms))
+        .execute(&mut *tx)
+        .await?;
+    for piece in pieces {
+        let sql = "INSERT INTO passages (document_id, account, agent_id, title, heading, body) VALUES (?, ?, ?, ?, ?, ?)";
+        sqlx::query(sql)
+            .bind(&document.id)
+            .bind(&document.account)
+            .bind(&document.agent_id)
+            .bind(&document.title)
+            .bind(piece.heading.as_deref().unwrap_or_default())
+            .bind(&piece.text)
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(Wrote::Done)
+}
+
+fn done(result: Result<SqliteQueryResult, sqlx::Error>) -> Result<Wrote, StoreError> {
+    Ok(result.map(|_| Wrote::Done)?)
+}
+
+fn changed(result: Result<SqliteQueryResult, sqlx::Error>) -> Result<Wrote, StoreError> {
+    Ok(result.map(|r| Wrote::Changed(r.rows_affected() > 0))?)
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|_| StoreError::Corrupt("a value has no JSON form".into()))
+}
