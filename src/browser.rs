@@ -24,6 +24,8 @@ mod inbox;
 #[cfg(feature = "panel")]
 mod page;
 #[cfg(feature = "panel")]
+pub mod raw;
+#[cfg(feature = "panel")]
 mod rtc;
 #[cfg(feature = "panel")]
 mod screen;

@@ -13,7 +13,7 @@
  * What it does not do: decide anything about the product. It reads a key and a base URL to save a round trip; the engine checks both.
  *
  * Exports of the bundles (src/browser/entry.rs):
- *  launcher  karta_draw(tag, inits, reply, origin) → the host element, or undefined where nothing is to be drawn
+ *  launcher  karta_draw(tag, inits, reply) → the host element, or undefined where nothing is to be drawn
  *  panel     karta_start({tag, origin, reply, host, signal, pump}), karta_call(args), karta_drain()
  */
 (() => {
@@ -190,7 +190,7 @@
       await Promise.race([asked, wait(600)]);
       if (!d.body) await new Promise((done) => d.addEventListener("DOMContentLoaded", done, { once: true }));
       if (!panel && !loading) {
-        host = launcher.karta_draw(tag, inits(), reply, src.origin);
+        host = launcher.karta_draw(tag, inits().reverse(), reply);
         if (host) watch(host);
         // No button: the engine knows why, and says so.
         else loadPanel();

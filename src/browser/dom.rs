@@ -34,6 +34,7 @@ const SVG: &str = "http://www.w3.org/2000/svg";
 /// The host element and the frame inside its shadow root that carries theme, language and direction.
 pub struct Host {
     pub element: HtmlElement,
+    #[cfg(feature = "panel")]
     pub root: ShadowRoot,
     pub frame: HtmlElement,
 }
@@ -53,6 +54,7 @@ impl Host {
         append(&root, &frame);
         let host = Host {
             element,
+            #[cfg(feature = "panel")]
             root,
             frame,
         };

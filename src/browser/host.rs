@@ -1,125 +1,20 @@
-//! The host page's values and functions. Everything a page hands over is hostile until read: getters throw, Proxies lie, objects
-//! are cyclic. Reads own enumerable string keys only, inside catches, within the engine's bounds; never throws, never keeps a
-//! page object other than a function.
+//! Reading and writing properties of JavaScript objects, where every access may throw.
 
-use crate::engine::command::CallbackId;
-use crate::engine::dialect::Raw;
-use crate::engine::dialect::karta::{FORBIDDEN, FREE_FORM, READABLE};
-use crate::engine::limits::{RAW_DEPTH, RAW_ENTRIES, RAW_TEXT_BYTES};
-use js_sys::{JsString, Reflect};
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
 extern "C" {
-    // js_sys has it without `catch`, and it throws on a revoked Proxy.
-    #[wasm_bindgen(catch, js_namespace = Array, js_name = isArray)]
-    fn is_array(value: &JsValue) -> Result<bool, JsValue>;
-    #[wasm_bindgen(catch, js_namespace = Object, js_name = getOwnPropertyDescriptor)]
-    fn own_property(object: &JsValue, key: &JsValue) -> Result<JsValue, JsValue>;
     // One import for object and key; js_sys wants the key as a value first.
     #[wasm_bindgen(catch, js_namespace = Reflect, js_name = get)]
     fn property(object: &JsValue, key: &str) -> Result<JsValue, JsValue>;
+    #[cfg(feature = "panel")]
     #[wasm_bindgen(catch, js_namespace = Reflect, js_name = set)]
     fn set_property(object: &JsValue, key: &str, value: &JsValue) -> Result<bool, JsValue>;
-    #[wasm_bindgen(thread_local_v2, js_namespace = navigator, js_name = languages)]
-    static LANGUAGES: js_sys::Array;
-}
-
-/// Turns a function of the page into its id.
-pub type Intern<'a> = &'a mut dyn FnMut(&JsValue) -> CallbackId;
-
-/// Reads one value.
-pub fn read(value: &JsValue, intern: Intern<'_>) -> Raw {
-    read_at(value, RAW_DEPTH, false, intern)
-}
-
-fn read_at(value: &JsValue, depth: usize, free: bool, intern: Intern<'_>) -> Raw {
-    if value.is_undefined() {
-        Raw::Undefined
-    } else if value.is_null() {
-        Raw::Null
-    } else if let Some(truth) = value.as_bool() {
-        Raw::Bool(truth)
-    } else if value.is_string() {
-        // Measured before it is copied: a text of many megabytes stays where it is.
-        if value.unchecked_ref::<JsString>().length() as usize > RAW_TEXT_BYTES {
-            return Raw::Unreadable("a text that is too long");
-        }
-        value
-            .as_string()
-            .map_or(Raw::Unreadable("a text"), Raw::Text)
-    } else if value.is_function() {
-        Raw::Function(intern(value))
-    } else if let Some(number) = value.as_f64() {
-        Raw::Number(number)
-    } else if value.is_symbol() {
-        Raw::Unreadable("a symbol")
-    } else if value.is_bigint() {
-        Raw::Unreadable("a BigInt")
-    } else if depth == 0 {
-        Raw::Unreadable("an object that is nested too deeply")
-    } else {
-        read_object(value, depth - 1, free, intern)
-            .unwrap_or(Raw::Unreadable("an object that throws when it is read"))
-    }
-}
-
-/// None: something threw, or the object is no object.
-fn read_object(object: &JsValue, depth: usize, free: bool, intern: Intern<'_>) -> Option<Raw> {
-    if is_array(object).ok()? {
-        let length = get(object, "length")?.as_f64()? as usize;
-        let list = (0..length.min(RAW_ENTRIES)).map(|index| {
-            match Reflect::get_u32(object, index as u32) {
-                Ok(item) => read_at(&item, depth, free, intern),
-                Err(_) => Raw::Unreadable("a value that throws when it is read"),
-            }
-        });
-        return Some(Raw::List(list.collect()));
-    }
-    let mut entries = Vec::new();
-    if free {
-        for key in Reflect::own_keys(object).ok()?.iter().take(RAW_ENTRIES) {
-            if let Some(name) = key.as_string()
-                && !FORBIDDEN.contains(&name.as_str())
-            {
-                read_entry(object, name, &key, depth, true, intern, &mut entries)?;
-            }
-        }
-    } else {
-        for name in READABLE {
-            let free = FREE_FORM.contains(&name);
-            read_entry(
-                object,
-                String::from(name),
-                &JsValue::from_str(name),
-                depth,
-                free,
-                intern,
-                &mut entries,
-            )?;
-        }
-    }
-    Some(Raw::Object(entries))
-}
-
-fn read_entry(
-    object: &JsValue,
-    name: String,
-    key: &JsValue,
-    depth: usize,
-    free: bool,
-    intern: Intern<'_>,
-    entries: &mut Vec<(String, Raw)>,
-) -> Option<()> {
-    let property = own_property(object, key).ok()?;
-    if !property.is_undefined() && get(&property, "enumerable")?.is_truthy() {
-        let raw = match Reflect::get(object, key) {
-            Ok(value) => read_at(&value, depth, free, intern),
-            Err(_) => Raw::Unreadable("a value that throws when it is read"),
-        };
-        entries.push((name, raw));
-    }
-    Some(())
+    #[cfg(feature = "launcher")]
+    #[wasm_bindgen(catch, js_namespace = Object, js_name = getOwnPropertyDescriptor)]
+    fn own_property(object: &JsValue, key: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(thread_local_v2, js_name = navigator)]
+    static NAVIGATOR: JsValue;
 }
 
 /// A property, or None where reading it throws.
@@ -134,12 +29,25 @@ pub fn get_text(object: &JsValue, key: &str) -> Option<String> {
         .filter(|text| !text.is_empty())
 }
 
-/// `navigator.languages`, best first.
-pub fn languages() -> Vec<String> {
-    LANGUAGES.with(|list| list.iter().filter_map(|tag| tag.as_string()).collect())
+/// An own property that is a string, without running a getter.
+#[cfg(feature = "launcher")]
+pub fn own_text(object: &JsValue, key: &str) -> Option<String> {
+    get_text(&own_property(object, key).ok()?, "value")
 }
 
 /// Sets a property of an object of our own.
+#[cfg(feature = "panel")]
 pub fn put(object: &js_sys::Object, key: &str, value: &JsValue) {
     let _ = set_property(object, key, value);
+}
+
+/// `navigator.languages`, best first; the first few are enough to find one that we speak.
+pub fn languages() -> Vec<String> {
+    let list = NAVIGATOR
+        .with(|navigator| get(navigator, "languages"))
+        .unwrap_or_default();
+    ["0", "1", "2", "3", "4"]
+        .iter()
+        .map_while(|index| get_text(&list, index))
+        .collect()
 }

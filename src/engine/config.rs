@@ -5,6 +5,7 @@
 pub mod check;
 mod color;
 mod layer;
+pub mod look;
 pub mod resolve;
 
 pub use check::{Checked, Source};

@@ -5,7 +5,7 @@
 use crate::browser::edge::BrowserEdge;
 use crate::browser::host::{self, get, get_text};
 use crate::browser::screen::Screen;
-use crate::browser::{callbacks, http, inbox, page, rtc, storage, wire};
+use crate::browser::{callbacks, http, inbox, page, raw, rtc, storage, wire};
 use crate::engine::dialect::{attributes, karta};
 use crate::engine::effect::Failure;
 use crate::engine::machine::{Boot, Msg};
@@ -56,7 +56,7 @@ pub fn karta_start(options: &JsValue) {
 pub fn karta_call(args: &js_sys::Array) {
     let raws: Vec<_> = args
         .iter()
-        .map(|arg| host::read(&arg, &mut callbacks::intern))
+        .map(|arg| raw::read(&arg, &mut callbacks::intern))
         .collect();
     let mut refused = Vec::new();
     let command = karta::read(&raws, &mut refused);

@@ -254,7 +254,7 @@ impl<R: Report> Check<'_, R> {
             self.report.refuse(SECRET_KEY, &[before, name, fix]);
             return None;
         }
-        let good = !key.is_empty() && key.len() <= KEY_BYTES && key.bytes().all(is_key_byte);
+        let good = is_key(key);
         if !good {
             self.report
                 .refuse(BAD_VALUE, &[before, name, " is not a public key (pk_…)"]);
@@ -270,6 +270,11 @@ impl<R: Report> Check<'_, R> {
             Source::Server => ("server config: ", path),
         }
     }
+}
+
+/// Of the right form; only the server knows whether it is one.
+pub(super) fn is_key(key: &str) -> bool {
+    !key.is_empty() && key.len() <= KEY_BYTES && key.bytes().all(is_key_byte)
 }
 
 fn is_key_byte(byte: u8) -> bool {
@@ -339,7 +344,7 @@ fn reference(text: &str) -> Option<String> {
     good.then(|| String::from(text))
 }
 
-fn locale(text: &str) -> Option<String> {
+pub(super) fn locale(text: &str) -> Option<String> {
     let text = text.trim();
     let mut parts = text.split(['-', '_']);
     let language_is_good = parts.next().is_some_and(|part| {

@@ -44,7 +44,7 @@ pub struct Config {
 }
 
 /// A blue that has 4.5:1 against white and stands out on light and dark pages.
-const ACCENT: &str = "#2563eb";
+pub(super) const ACCENT: &str = "#2563eb";
 
 impl Layers {
     /// `script_origin` is the default of `base_url`; `languages` are the visitor's, best first.
