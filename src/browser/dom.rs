@@ -15,7 +15,9 @@ mod style;
 use crate::engine::view_model::{ColorMode, ThemeView};
 use karta_protocol::LauncherPosition;
 use wasm_bindgen::prelude::*;
-use web_sys::{Document, Element, HtmlElement, ShadowRoot, ShadowRootInit, ShadowRootMode};
+#[cfg(feature = "panel")]
+use web_sys::ShadowRoot;
+use web_sys::{Document, Element, HtmlElement, ShadowRootInit, ShadowRootMode};
 
 #[wasm_bindgen]
 extern "C" {
