@@ -12,6 +12,9 @@ const MAX_LINK_TARGET: usize = 2_000;
 /// Text after this many bytes is shown unformatted.
 const MAX_FORMATTED: usize = 64 * 1024;
 
+mod plain;
+pub use plain::plain;
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Block {
     Paragraph(Vec<Inline>),

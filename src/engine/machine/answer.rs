@@ -98,6 +98,7 @@ impl Panel {
         if let Verdict::Halt(code) = verdict {
             return self.halted(code, &failure.message, cx);
         }
+        self.link.muted |= matches!(purpose, Purpose::Message(_)) && verdict != Verdict::Refused;
         match (verdict, purpose) {
             // Whatever a server says about a refresh, short of trouble, means that this token has no future.
             (Verdict::Token | Verdict::Refused | Verdict::Gone, Purpose::Refresh) => {
@@ -141,6 +142,8 @@ impl Panel {
                 cx.core.record.visitor_id = None;
                 self.hold(None, failure, cx);
             }
+            // A remark; if it matters, the connection ends, and the next request says why.
+            (Verdict::Wait | Verdict::Refused | Verdict::Later, Purpose::Channel) => {}
             (_, Purpose::Signal(kind)) => self.signal_failed(kind, cx),
             (Verdict::Later, Purpose::Message(client_id)) if failure.status >= 500 => {
                 self.strike(&client_id, failure, cx);

@@ -101,6 +101,7 @@ impl Panel {
 
     fn quiet(&mut self, cx: &mut Cx<'_>) {
         self.link.held = false;
+        self.link.muted = false;
         self.link.watched = false;
         for timer in [
             Timer::Reconnect,

@@ -27,6 +27,8 @@ pub(super) struct Link {
     pub backoff: Backoff,
     /// [`Timer::Reconnect`] runs: nothing is asked until it fires.
     pub held: bool,
+    /// It runs because of a message, so the data channel waits as well.
+    pub muted: bool,
     /// [`Timer::RequestDeadline`] runs.
     pub watched: bool,
     /// The page is hidden for good, or in the back-forward cache.
@@ -59,6 +61,8 @@ pub(super) enum Purpose {
     Signal(&'static str),
     /// The offer of a peer.
     Connect(Id),
+    /// Not a request: what the server says by itself about the whole conversation.
+    Channel,
     /// Nobody waits for the answer.
     Goodbye,
 }
@@ -89,8 +93,14 @@ impl Link {
 impl Panel {
     /// Starts what is missing, as far as anything may be asked now.
     pub fn drive(&mut self, cx: &mut Cx<'_>) {
-        if cx.core.halt.is_some() || self.link.suspended || self.link.held {
+        if cx.core.halt.is_some() || self.link.suspended {
             return;
+        }
+        if self.peer.is_synced() && !self.link.muted {
+            self.send_messages(cx);
+        }
+        if self.link.held {
+            return self.watch(cx);
         }
         match self.link.token.need() {
             Some(Need::Mint) => self.mint(cx),
@@ -98,7 +108,9 @@ impl Panel {
             None if self.link.session.is_none() => self.ask_session(cx),
             None => {
                 self.open_stream(cx);
-                self.send_messages(cx);
+                if !self.peer.is_synced() {
+                    self.send_messages(cx);
+                }
                 self.open_peer(cx);
             }
         }
@@ -225,6 +237,7 @@ impl Panel {
         match timer {
             Timer::Reconnect => {
                 self.link.held = false;
+                self.link.muted = false;
                 self.drive(cx);
             }
             Timer::RequestDeadline => {
@@ -276,6 +289,7 @@ impl Panel {
 
     /// Does not wait any longer.
     pub fn release(&mut self, cx: &mut Cx<'_>) {
+        self.link.muted = false;
         if std::mem::take(&mut self.link.held) {
             cx.clear(Timer::Reconnect);
         }

@@ -11,7 +11,6 @@ use crate::engine::limits::{
     BUSY_PING_MS, BUSY_PONG_DEADLINE_MS, PEER_ATTEMPTS, PEER_DEADLINE_MS, PEER_GOOD_MS,
     PONG_DEADLINE_MS,
 };
-use crate::engine::session::outbox::Way;
 use karta_protocol::{ClientEvent, EventType, PING_INTERVAL_MS, SessionEvent, client};
 
 #[derive(Default)]
@@ -145,19 +144,14 @@ impl Panel {
         if std::mem::take(&mut self.peer.pong_due) {
             cx.clear(Timer::PongDeadline);
         }
-        match event.kind {
-            EventType::Pong => {}
-            EventType::Error => self.frame_refused(event, cx),
-            kind => {
-                let alone = self.peer.is_synced();
-                if !self.take(event, alone, cx) {
-                    // A hole: HTTPS mends it from the cursor.
-                    return self.lose_peer(true, cx);
-                }
-                if kind == EventType::Synced {
-                    self.channel_synced(id, cx);
-                }
-            }
+        let kind = event.kind;
+        let alone = self.peer.is_synced();
+        if !self.take(event, alone, cx) {
+            // A hole: HTTPS mends it from the cursor.
+            return self.lose_peer(true, cx);
+        }
+        if kind == EventType::Synced {
+            self.channel_synced(id, cx);
         }
         self.drive(cx);
     }
@@ -170,28 +164,6 @@ impl Panel {
             self.recovered();
             cx.render();
         }
-    }
-
-    /// The server does not take an event that came by the channel: the same meaning as a failed POST.
-    fn frame_refused(&mut self, event: SessionEvent, cx: &mut Cx<'_>) {
-        let code = event.code.unwrap_or_default();
-        let failure = Failure {
-            status: if code.is_empty() { 400 } else { 500 },
-            code,
-            message: event.message.unwrap_or_default(),
-            retry_after_seconds: event.retry_after_seconds,
-        };
-        let purpose = match event.id {
-            Some(client_id) => {
-                match self.outbox.find(&client_id) {
-                    Some(message) => message.way = Way::Waiting,
-                    None => return,
-                }
-                Purpose::Message(client_id)
-            }
-            None => Purpose::Goodbye,
-        };
-        self.failed(purpose, self.link.token.generation(), &failure, cx);
     }
 
     pub fn peer_closed(&mut self, id: Id, cx: &mut Cx<'_>) {

@@ -1,10 +1,13 @@
 //! What arrives from the session, by either transport: into the log, and from there to the screen and the page.
 
 use super::core::Cx;
+use super::link::Purpose;
 use super::panel::Panel;
-use crate::engine::effect::{Effect, Id};
+use crate::engine::effect::{Effect, Failure, Id};
 use crate::engine::event::HostEvent;
+use crate::engine::markdown;
 use crate::engine::session::log::Applied;
+use crate::engine::session::outbox::Way;
 use karta_protocol::{EventType, SessionEvent};
 
 impl Panel {
@@ -33,6 +36,10 @@ impl Panel {
     /// Takes one event. False: something is missing before it.
     pub fn take(&mut self, event: SessionEvent, alone: bool, cx: &mut Cx<'_>) -> bool {
         let synced = event.kind == EventType::Synced;
+        if event.kind == EventType::Error {
+            self.told_off(event, cx);
+            return true;
+        }
         let applied = self.log.apply(event, alone);
         let live = self.log.cursor() > self.history_end;
         match applied {
@@ -76,21 +83,48 @@ impl Panel {
         }
         if synced {
             self.tell_unread(cx);
+            self.keep(cx);
         }
         true
+    }
+
+    /// The server does not take a message that came by the channel, which means what a failed POST means; or, without an id, it
+    /// ends the conversation (the key was disabled).
+    fn told_off(&mut self, event: SessionEvent, cx: &mut Cx<'_>) {
+        let code = event.code.unwrap_or_default();
+        let failure = Failure {
+            status: if code.is_empty() { 400 } else { 500 },
+            code,
+            message: event.message.unwrap_or_default(),
+            retry_after_seconds: event.retry_after_seconds,
+        };
+        let purpose = match event.id {
+            Some(client_id) => {
+                match self.outbox.find(&client_id) {
+                    Some(message) => message.way = Way::Waiting,
+                    None => return,
+                }
+                Purpose::Message(client_id)
+            }
+            None => Purpose::Channel,
+        };
+        self.failed(purpose, self.link.token.generation(), &failure, cx);
     }
 
     fn answered(&mut self, seq: u64, text: String, live: bool, cx: &mut Cx<'_>) {
         cx.render();
         if live {
             if self.open {
-                cx.run(Effect::Announce(text.clone()));
+                cx.run(Effect::Announce(markdown::plain(&text)));
             }
             cx.emit(HostEvent::MessageReceived { text });
         }
         if self.open {
             cx.core.record.seen_seq = cx.core.record.seen_seq.max(seq);
-            self.keep(cx);
+            // History is kept once, when all of it is here.
+            if live {
+                self.keep(cx);
+            }
         } else if live || seq > cx.core.record.seen_seq {
             self.unread += 1;
             if live {

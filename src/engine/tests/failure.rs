@@ -471,6 +471,32 @@ fn key_disabled_in_the_middle_ends_the_conversation() {
 }
 
 #[test]
+fn key_disabled_is_told_by_the_stream_itself() {
+    let mut world = World::chatting();
+    world.frame(SessionEvent {
+        kind: EventType::Error,
+        code: Some("client_key_disabled".into()),
+        ..SessionEvent::default()
+    });
+    assert!(!world.panel().composer.enabled);
+    assert_eq!(world.timers(), 0);
+}
+
+#[test]
+fn remark_without_consequences_has_none() {
+    let mut world = World::chatting();
+    for code in ["rate_limited", "internal", "nonsense", ""] {
+        world.frame(SessionEvent {
+            kind: EventType::Error,
+            code: Some(code.into()),
+            ..SessionEvent::default()
+        });
+    }
+    assert!(world.panel().composer.enabled);
+    assert_eq!(world.banner(), None);
+}
+
+#[test]
 fn session_that_is_gone_is_replaced_and_the_message_kept() {
     let mut world = World::chatting();
     world.frame(user(1, "m", "old"));

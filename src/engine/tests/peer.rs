@@ -326,6 +326,22 @@ fn frame_that_is_refused_means_what_a_refused_post_means() {
 }
 
 #[test]
+fn trouble_over_https_does_not_silence_the_channel() {
+    let mut world = on_channel();
+    world.advance(1_000);
+    world.send(Msg::TimerFired(Timer::TokenRefresh));
+    world.reply_err("/auth/refresh", failure(500, "internal"));
+    assert!(world.timer(Timer::Reconnect).is_some());
+    world.say("hi");
+    assert!(
+        world
+            .frames()
+            .iter()
+            .any(|frame| frame.kind == "user.message")
+    );
+}
+
+#[test]
 fn hole_on_the_channel_is_mended_over_https() {
     let mut world = on_channel();
     world.channel(user(1, "m", "hi"));

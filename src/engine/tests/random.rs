@@ -451,7 +451,9 @@ impl Sim {
         assert_eq!(own(Role::User).collect::<Vec<_>>(), self.said);
         assert_eq!(
             own(Role::Agent).collect::<Vec<_>>(),
-            texts(&self.server.log, EventType::AgentMessage)
+            texts(&self.server.log, EventType::AgentMessage),
+            "{:#?}",
+            self.world.items()
         );
         expected.sort_unstable();
         shown.sort_unstable();
@@ -647,7 +649,7 @@ fn any_msg() -> impl Strategy<Value = Msg> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_messages_in_any_order_are_survived(webrtc: bool, messages in prop::collection::vec(any_msg(), 0..200)) {
