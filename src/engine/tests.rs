@@ -9,3 +9,4 @@ mod imports;
 mod peer;
 mod random;
 mod storage;
+mod wire;
