@@ -82,7 +82,7 @@ const STATES = {
     await server.kill();
     await tab.say("I type while the server is away.");
     await tab.sees("user", "I type while", ["sending"]);
-    await until(() => tab.panel.getByText(/keep trying|reconnecting|offline/i).count(), "words about it");
+    await until(() => tab.panel.getByText(/keep trying|reconnecting|offline/i).count(), "words about it", 30_000);
   },
   unread: async ({ tab, model }) => {
     await tab.openPanel();
