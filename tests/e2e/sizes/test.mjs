@@ -8,25 +8,26 @@ test("what really crosses the wire stays within the budgets", async ({ tab, serv
   const page = await tab();
   const session = await page.page.context().newCDPSession(page.page);
   await session.send("Network.enable");
-  const urls = new Map();
-  const bytes = new Map();
-  session.on("Network.responseReceived", ({ requestId, response }) => urls.set(requestId, response));
-  session.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => {
-    const response = urls.get(requestId);
-    if (response?.url.includes("/widget/")) bytes.set(new URL(response.url).pathname, { size: encodedDataLength, headers: response.headers });
+  /** request → {path, headers, size}: bodies as they are sent, compressed. */
+  const files = new Map();
+  session.on("Network.responseReceived", ({ requestId, response }) => {
+    if (!response.url.includes("/widget/")) return;
+    const headers = Object.fromEntries(Object.entries(response.headers).map(([k, v]) => [k.toLowerCase(), v]));
+    files.set(requestId, { path: new URL(response.url).pathname, headers, size: Number(headers["content-length"]) });
   });
+  const finished = new Set();
+  session.on("Network.loadingFinished", ({ requestId }) => { if (files.has(requestId)) finished.add(files.get(requestId).path); });
   await page.load();
-  await until(() => [...bytes.keys()].some((p) => /panel-.*\.wasm/.test(p)), "the panel's wasm");
-  const sum = (wanted) => [...bytes].filter(([p]) => wanted(p)).reduce((total, [, { size }]) => total + size, 0);
+  await until(() => [...finished].filter((p) => p.includes("panel-")).length === 2, "both files of the panel bundle");
+  const sum = (wanted) => [...files.values()].filter(({ path }) => wanted(path)).reduce((total, { size }) => total + size, 0);
   const first = sum((p) => !p.includes("panel-"));
-  // encodedDataLength counts response headers too; they are ours as well.
   assert.ok(first > 2000 && first <= budgets.launcher, `until the launcher: ${first} of ${budgets.launcher} bytes`);
   assert.ok(sum(() => true) <= budgets.all, `all: ${sum(() => true)} of ${budgets.all} bytes`);
-  for (const [file, { headers }] of bytes) {
-    const header = Object.fromEntries(Object.entries(headers).map(([k, v]) => [k.toLowerCase(), v]));
-    assert.equal(header["content-encoding"], "br", `${file} is sent as brotli`);
-    if (file.includes("/assets/")) assert.match(header["cache-control"], /immutable/);
-    if (file.endsWith(".wasm")) assert.equal(header["content-type"], "application/wasm");
+  assert.equal(files.size, 5, "loader, and two files for each bundle");
+  for (const { path: file, headers } of files.values()) {
+    assert.equal(headers["content-encoding"], "br", `${file} is sent as brotli`);
+    if (file.includes("/assets/")) assert.match(headers["cache-control"], /immutable/);
+    if (file.endsWith(".wasm")) assert.equal(headers["content-type"], "application/wasm");
   }
 });
 
