@@ -455,6 +455,11 @@ fn listen(parts: &Rc<Parts>, ui: Rc<dyn Fn(Ui)>) -> Vec<Listener> {
             say(ui);
         }
     }));
+    for kind in ["keypress", "keyup"] {
+        listeners.push(Listener::new(&parts.panel, kind, |event| {
+            event.stop_propagation();
+        }));
+    }
     let here = parts.clone();
     listeners.push(Listener::new(&parts.panel, "input", move |_| {
         here.state.borrow().composer.fit()
