@@ -70,7 +70,8 @@ impl Token {
 
     /// A request with the token of `generation` was answered 401.
     pub fn refused(&mut self, generation: u32) -> Repair {
-        if generation != self.generation {
+        // An older token, or the second of two requests that the same token was refused for: the repair is under way.
+        if generation != self.generation || self.usable().is_none() {
             return Repair::Now;
         }
         match self.rung {
@@ -139,6 +140,14 @@ mod tests {
         token.granted("t2".into());
         assert_eq!(token.refused(1), Repair::Now);
         assert_eq!(token.need(), None);
+    }
+
+    #[test]
+    fn two_requests_refused_at_once_are_one_refusal() {
+        let mut token = granted();
+        token.refused(1);
+        assert_eq!(token.refused(1), Repair::Now);
+        assert_eq!(token.need(), Some(Need::Refresh(Secret("t1".into()))));
     }
 
     #[test]
