@@ -86,14 +86,14 @@ impl Builtin {
         });
         let follows = courtesy::follows_up(question);
         let mut found = self.search(turn, question).await?;
-        let mut matched = rank::best(&found, None);
+        let mut matched = rank::best(&found, None, courtesy::several(question));
         // "And to France?" means the last question with another place.
         if let Some(before) = before
             && (follows || found.terms.iter().all(|term| term.hint))
         {
             let own: Vec<String> = found.terms.iter().map(|t| t.stem.clone()).collect();
             let together = self.search(turn, &format!("{before}\n{question}")).await?;
-            let joint = rank::best(&together, Some(&own));
+            let joint = rank::best(&together, Some(&own), false);
             let answers_own = joint.iter().any(|m| m.speaks_of(&together, &own));
             if answers_own || matched.is_empty() {
                 (found, matched) = (together, joint);

@@ -147,7 +147,7 @@ impl Runtime for OpenAi {
 /// The documents that speak of the question for certain. Which of them the model used, it does not tell.
 fn sources(found: &Found) -> Vec<Source> {
     let mut sources: Vec<Source> = Vec::new();
-    for hit in rank::best(found, None) {
+    for hit in rank::best(found, None, true) {
         let passage = &found.passages[hit.passage];
         let source = Source {
             title: passage.title.clone(),

@@ -30,7 +30,8 @@ pub fn words(text: &str) -> Vec<String> {
 /// The terms of a question, without the index's opinion on them (`passages` is 0). Repeated words count once.
 pub fn terms(text: &str) -> Vec<Term> {
     let mut terms: Vec<Term> = Vec::new();
-    for (word, hint) in rephrased(words(text)) {
+    let words = words(text).into_iter().flat_map(|w| apart(&w)).collect();
+    for (word, hint) in rephrased(words) {
         if is_stop_word(&word) || word.chars().count() < 2 {
             continue;
         }
@@ -149,6 +150,15 @@ pub fn tolerance(stem: &str) -> usize {
         0..=4 => 0,
         5..=7 => 1,
         _ => 2,
+    }
+}
+
+/// "1kg" is written "1 kg" elsewhere; "v60" is a name.
+fn apart(word: &str) -> Vec<String> {
+    let digits = word.bytes().take_while(u8::is_ascii_digit).count();
+    match word.split_at(digits) {
+        ("", _) | (_, "") => vec![word.to_owned()],
+        (number, unit) => vec![number.to_owned(), unit.to_owned()],
     }
 }
 

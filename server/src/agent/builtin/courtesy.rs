@@ -176,6 +176,12 @@ pub fn questions(message: &str) -> Vec<String> {
     questions
 }
 
+/// "Opening hours, and do you take cards?": one sentence may ask two things.
+pub fn several(question: &str) -> bool {
+    let joined = |w: &String| matches!(w.as_str(), "and" | "also" | "plus" | "und" | "et" | "y");
+    question.contains([',', ';', '&', '/', '+']) || words(question).iter().skip(1).any(joined)
+}
+
 /// "And to France?", "What about decaf?": leans on what was asked before.
 pub fn follows_up(question: &str) -> bool {
     let words = words(question);
@@ -255,7 +261,7 @@ fn subject(text: &str) -> Vec<String> {
 }
 
 fn wants_person(words: &[String]) -> bool {
-    const PERSON: [&str; 16] = [
+    const PERSON: [&str; 18] = [
         "human",
         "person",
         "someone",
@@ -272,6 +278,8 @@ fn wants_person(words: &[String]) -> bool {
         "people",
         "support",
         "service",
+        "manager",
+        "boss",
     ];
     const SURE: [&str; 6] = [
         "human",

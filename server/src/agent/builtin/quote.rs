@@ -5,6 +5,8 @@ use crate::store::{Passage, Term};
 
 /// Units that score this share of the best one are quoted too.
 const NEARLY: f64 = 0.7;
+/// What a word counts that the heading has in other words.
+const SHARPER: f64 = 0.6;
 /// A paragraph up to this long is quoted whole: half a thought answers badly.
 const PARAGRAPH_BYTES: usize = 320;
 /// About how much a quote may hold, and how much of a passage that answers as a whole.
@@ -30,10 +32,14 @@ pub fn from(passage: &Passage, terms: &[Term], weights: &[f64]) -> String {
     for unit in &mut units {
         let bag = Bag::of(&unit.text);
         for (term, weight) in terms.iter().zip(weights) {
-            // What the heading says is true of all that stands under it, and tells no sentence from another.
-            if strength(term, &above) == 0.0 {
-                unit.score += weight * strength(term, &bag);
-            }
+            // What the heading says is true of all that stands under it, and tells no sentence from another; unless the sentence
+            // has the very word, and the heading only one like it.
+            let held = strength(term, &bag);
+            unit.score += match strength(term, &above) {
+                0.0 => weight * held,
+                heading if held > heading => weight * held * SHARPER,
+                _ => 0.0,
+            };
         }
     }
     let best = units.iter().map(|u| u.score).fold(0.0, f64::max);

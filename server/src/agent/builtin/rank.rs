@@ -24,7 +24,7 @@ const IN_HEADING: f64 = 0.35;
 const IN_TITLE: f64 = 0.25;
 /// A second passage must speak of this share of what the first leaves open.
 const SECOND: f64 = 0.7;
-const SECOND_WEIGHT: f64 = 1.5;
+const SECOND_WEIGHT: f64 = 0.8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confidence {
@@ -54,7 +54,8 @@ impl Match {
 
 /// The passage that answers, or two where the question has two subjects. Empty: none is good enough.
 /// `own`: the stems that the visitor asks now, where the rest comes from the question before.
-pub fn best(found: &Found, own: Option<&[String]>) -> Vec<Match> {
+/// `several`: the question may have two subjects.
+pub fn best(found: &Found, own: Option<&[String]>, several: bool) -> Vec<Match> {
     let mut weights = weights(found);
     if let Some(own) = own {
         for (term, weight) in found.terms.iter().zip(&mut weights) {
@@ -93,9 +94,11 @@ pub fn best(found: &Found, own: Option<&[String]>) -> Vec<Match> {
             }
         })
         .collect();
-    let second = top(found, &bags, &open).filter(|(at, share)| {
-        *at != first && *share >= SECOND && open.iter().sum::<f64>() >= SECOND_WEIGHT
-    });
+    let second = top(found, &bags, &open)
+        .filter(|_| several)
+        .filter(|(at, share)| {
+            *at != first && *share >= SECOND && open.iter().sum::<f64>() >= SECOND_WEIGHT
+        });
     let total: f64 = weights.iter().sum();
     let together =
         coverage + second.map_or(0.0, |(_, share)| share * open.iter().sum::<f64>() / total);
@@ -300,14 +303,13 @@ pub fn whole(passage: &Passage) -> String {
 #[rustfmt::skip]
 const LIGHT_WORDS: &[&str] = &[
     "sell", "selling", "sold", "buy", "buying", "bought", "purchase", "purchased", "order", "ordered", "ordering", "orders", "shop",
-    "store", "product", "products", "item", "items", "company", "business", "work", "works", "working", "bring", "visit", "visiting",
-    "try", "tried", "leave", "left", "keep", "put", "show", "look", "looking", "start", "started", "stop", "hold", "send", "sending",
+    "store", "product", "products", "item", "items", "company", "business", "work", "works", "working", "bring",     "try", "tried", "leave", "left", "keep", "put", "show", "look", "looking", "start", "started", "stop", "hold", "send", "sending",
     "sent", "receive", "received", "receiving", "change", "check", "love", "prefer", "hope", "plan", "planning", "friend", "girlfriend",
     "boyfriend", "wife", "husband", "mum", "mom", "dad", "family", "home", "house", "time", "times", "day", "days", "week", "weeks",
     "month", "year", "last", "next", "first", "different", "big", "small", "best", "better", "bad", "cheap", "cheapest", "customer",
     "customers", "guy", "fan", "huge", "tomorrow", "tonight", "yesterday", "soon", "money", "problem", "issue", "wait", "waiting",
-    "possible", "available", "accept", "accepted", "provide", "allow", "allowed", "require", "required", "expect", "website", "online",
+    "possible", "one", "two", "three", "four", "available", "accept", "accepted", "provide", "allow", "allowed", "require", "required", "expect", "website", "online",
     "site", "page", "read", "saw", "heard", "thing", "person", "people", "place", "option", "options", "way", "exactly", "please",
-    "ask", "write", "written", "arrive", "arrived", "arrives", "live", "living", "based", "got", "deliver", "delivered", "bag",
+    "ask", "write", "written", "arrive", "arrived", "arrives", "live", "living", "based", "got", "bag",
     "bags", "happy", "recommend", "policy", "terms", "conditions", "rules", "details", "process", "procedure", "number", "choose", "pick", "add", "remove", "enter", "set", "run",
 ];

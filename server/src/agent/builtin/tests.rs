@@ -162,6 +162,19 @@ async fn typical_questions_get_the_right_passage() {
         ("do you supply restaurants?", "Wholesale", &["cafés, restaurants and offices"]),
         ("What's the minimum wholesale order?", "Wholesale", &["6 kg"]),
         ("Hi there! Can I come to a cupping?", "Opening", &["free cupping"]),
+        ("How fast do you deliver?", "Shipping", &["working days"]),
+        ("I live in Belfast, what's the postage", "Shipping", &["Northern Ireland"]),
+        ("when will my order be shipped?", "Shipping", &["Tuesday and Thursday"]),
+        ("can I use two discount codes", "Paying", &["One voucher code"]),
+        ("bank transfer possible?", "Paying", &["SEPA transfer", "!bank holidays"]),
+        ("can I pay by bitcoin", "Paying", &["Visa, Mastercard"]),
+        ("which coffee has no caffeine", "Our coffees", &["Nightjar", "!traceable"]),
+        ("how much is 1kg of lane espresso", "Our coffees", &["€42.00", "!not sure"]),
+        ("what grinder should I buy", "Grinding", &["Comandante"]),
+        ("water temperature for v60", "Brewing", &["94 °C", "!fridge"]),
+        ("can I come by on monday", "Opening", &["Monday: closed"]),
+        ("are you looking for staff", "Contact", &["Jobs"]),
+        ("I run a café, can you supply us?", "Wholesale", &["We supply cafés"]),
         ("What are your opening hours and do you take Amex?", "Paying", &["7:30–17:00", "American Express"]),
     ];
     for (question, source, parts) in table {
@@ -312,6 +325,8 @@ async fn courtesies_and_wishes_for_a_person_need_no_document() {
         ("Hello!", "Hello", false),
         ("thanks a lot", "welcome", false),
         ("Can I talk to a human?", "person", true),
+        ("i want to speak with a manager", "person", true),
+        ("thanks, that helped!", "welcome", false),
         ("who are you?", "June", false),
         ("what can I ask you", "Shipping", false),
     ] {

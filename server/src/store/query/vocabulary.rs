@@ -54,12 +54,22 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("write to you", "contact"),
     ("ring you", "phone"),
     ("call you", "phone"),
+    ("come by", "visit"),
+    ("drop by", "visit"),
+    ("drop in", "visit"),
+    ("stop by", "visit"),
+    ("pop in", "visit"),
+    ("looking for staff", "jobs"),
+    ("work for you", "jobs"),
+    ("stay fresh", "fresh"),
+    ("go bad", "fresh"),
+    ("best before", "fresh"),
     ("pick up", "pickup"),
     ("pick it up", "pickup"),
     ("on sale", "discount"),
-    ("credit card", "card"),
-    ("credit cards", "card"),
-    ("debit card", "card"),
+    ("credit card", "visa"),
+    ("credit cards", "visa"),
+    ("debit card", "visa"),
     ("in stock", "stock"),
     ("out of stock", "stock"),
     ("sold out", "stock"),
@@ -101,7 +111,7 @@ pub const MEANINGS: &[&str] = &[
     "address location located directions",
     "shop store showroom",
     "warranty guarantee guaranteed",
-    "broken defective faulty defect fault damaged damage torn",
+    "broken defective faulty defect fault damaged damage torn ripped",
     "repair fix mend fixing spare",
     "cancel cancellation cancelling quit unsubscribe",
     "discount voucher coupon promo promotion sale code",
@@ -145,7 +155,9 @@ pub const MEANINGS: &[&str] = &[
     "cafe restaurant",
     "grind grinding ground grinder",
     "press journalist media",
-    "human person staff",
+    "human person",
+    "fresh freshness expire expiry stale shelf",
+    "visit visiting",
 ];
 
 /// From a narrow word to what a document calls it; never the other way round.
@@ -164,15 +176,14 @@ pub const WIDER: &[(&str, &str)] = &[
     ("england scotland wales london uk", "britain kingdom"),
     ("belfast", "northern"),
     (
-        "paypal klarna visa mastercard amex bitcoin cash",
-        "payment pay",
+        "paypal klarna visa mastercard amex bitcoin crypto cash cheque",
+        "visa mastercard card payment pay",
     ),
     (
         "address location located directions",
         "lane street road avenue visit",
     ),
     ("contact reach", "email mail phone call telephone"),
-    ("tomorrow tonight", "opening hours"),
 ];
 
 /// Words that carry no subject. Sorted by nothing: the list is short and searched rarely.
@@ -195,7 +206,7 @@ pub const STOP_WORDS: &[&str] = &[
     "great", "nice", "new", "one", "ones", "once", "now", "today", "happen", "happens", "case", "isnt", "arent", "wasnt", "because",
     "through", "during", "until", "while", "though", "between", "after", "before", "offer", "offers", "im", "lot", "curious",
     "information", "info", "mean", "means", "someone", "somebody", "anyone", "usually", "normally", "ever", "already", "yet", "else",
-    "whether", "without", "via", "per", "within", "inside", "around",
+    "whether", "helped", "helpful", "helps", "useful", "without", "via", "per", "within", "inside", "around",
 ];
 
 /// The same in German, French, Spanish, Italian and Dutch, without accents, leaving out what is a subject in English ("hat", "car",

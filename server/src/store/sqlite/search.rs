@@ -145,19 +145,18 @@ async fn correct(pool: &SqlitePool, term: &mut Term) -> Result<bool, StoreError>
             return Ok(true);
         }
     }
-    candidates.extend(
-        query::known_stems()
-            .filter(|s| s.starts_with(first))
-            .cloned(),
-    );
+    // A word of the documents is likelier meant than one of ours.
+    let known = query::known_stems().filter(|s| s.starts_with(first));
     let best = candidates
         .into_iter()
-        .filter(|c| c.chars().count() >= 4)
-        .map(|c| (query::mistakes(&term.stem, &c, limit), c))
-        .filter(|(mistakes, _)| *mistakes <= limit)
+        .map(|c| (false, c))
+        .chain(known.map(|s| (true, s.clone())))
+        .filter(|(_, c)| c.chars().count() >= 4)
+        .map(|(ours, c)| (query::mistakes(&term.stem, &c, limit), ours, c))
+        .filter(|(mistakes, ..)| *mistakes <= limit)
         .min();
     match best {
-        Some((mistakes, stem)) if mistakes > 0 => {
+        Some((mistakes, _, stem)) if mistakes > 0 => {
             term.related = query::related(&stem);
             term.stem = stem;
             Ok(true)
