@@ -24,11 +24,14 @@ struct Unit {
 /// The part of the passage that speaks of the terms most, as Markdown. Never empty for a passage with text.
 pub fn from(passage: &Passage, terms: &[Term], weights: &[f64]) -> String {
     let mut units = units(&passage.text);
-    let above = Bag::of(&format!(
-        "{}\n{}",
-        passage.title,
-        passage.heading.as_deref().unwrap_or_default()
-    ));
+    // "Paying, vouchers and invoices" lists subjects: it does not say that every sentence is about all of them.
+    let title = if passage.title.contains(',') {
+        ""
+    } else {
+        passage.title.as_str()
+    };
+    let heading = passage.heading.as_deref().unwrap_or_default();
+    let above = Bag::of(&format!("{title}\n{heading}"));
     for unit in &mut units {
         let bag = Bag::of(&unit.text);
         for (term, weight) in terms.iter().zip(weights) {

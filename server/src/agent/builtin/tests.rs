@@ -166,6 +166,7 @@ async fn typical_questions_get_the_right_passage() {
         ("I live in Belfast, what's the postage", "Shipping", &["Northern Ireland"]),
         ("when will my order be shipped?", "Shipping", &["Tuesday and Thursday"]),
         ("can I use two discount codes", "Paying", &["One voucher code"]),
+        ("can I get a copy of my invoice", "Paying", &["invoice by e-mail"]),
         ("bank transfer possible?", "Paying", &["SEPA transfer", "!bank holidays"]),
         ("can I pay by bitcoin", "Paying", &["Visa, Mastercard"]),
         ("which coffee has no caffeine", "Our coffees", &["Nightjar", "!traceable"]),
