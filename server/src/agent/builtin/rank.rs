@@ -308,7 +308,7 @@ const LIGHT_WORDS: &[&str] = &[
     "boyfriend", "wife", "husband", "mum", "mom", "dad", "family", "home", "house", "time", "times", "day", "days", "week", "weeks",
     "month", "year", "last", "next", "first", "different", "big", "small", "best", "better", "bad", "cheap", "cheapest", "customer",
     "customers", "guy", "fan", "huge", "tomorrow", "tonight", "yesterday", "soon", "money", "problem", "issue", "wait", "waiting",
-    "possible", "one", "two", "three", "four", "available", "accept", "accepted", "provide", "allow", "allowed", "require", "required", "expect", "website", "online",
+    "possible", "made", "produced", "called", "one", "two", "three", "four", "available", "accept", "accepted", "provide", "allow", "allowed", "require", "required", "expect", "website", "online",
     "site", "page", "read", "saw", "heard", "thing", "person", "people", "place", "option", "options", "way", "exactly", "please",
     "ask", "write", "written", "arrive", "arrived", "arrives", "live", "living", "based", "got", "bag",
     "bags", "happy", "recommend", "policy", "terms", "conditions", "rules", "details", "process", "procedure", "number", "choose", "pick", "add", "remove", "enter", "set", "run",

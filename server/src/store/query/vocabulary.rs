@@ -126,7 +126,7 @@ pub const MEANINGS: &[&str] = &[
     "free gratis",
     "collect collection pickup",
     "holiday holidays christmas xmas easter december",
-    "material materials fabric made",
+    "material materials fabric",
     "wash clean cleaning care washing",
     "subscription subscribe subscriber",
     "pause skip suspend",
