@@ -45,6 +45,7 @@ async fn main() -> ExitCode {
         }
     };
     log_to_stderr(&config);
+    allow_many_files();
     match serve(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
@@ -142,6 +143,16 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
         }
     })
+}
+
+/// A connection is a file, and many systems begin with 1,024 for a process that may have far more.
+fn allow_many_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the number of open files");
+    }
 }
 
 fn log_to_stderr(config: &Config) {
