@@ -88,6 +88,8 @@ pub(super) struct Driver {
     by_address: HashMap<SocketAddr, PeerKey>,
     timers: BTreeSet<(Instant, PeerKey)>,
     outbox: Outbox,
+    /// Peers whose bridge is gone.
+    orphans: Vec<PeerKey>,
     counts: Counts,
     stopping: bool,
 }
@@ -133,6 +135,7 @@ impl Driver {
             by_address: HashMap::new(),
             timers: BTreeSet::new(),
             outbox: Outbox::default(),
+            orphans: Vec::new(),
             counts: Counts::default(),
             stopping: false,
         })
@@ -159,6 +162,7 @@ impl Driver {
                 () = tokio::time::sleep_until(deadline.into()) => {}
             }
             self.fire_timers();
+            self.close_orphans();
         }
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {
@@ -314,8 +318,26 @@ impl Driver {
         }
     }
 
+    /// A bridge that ends has queued its last words and a `Close` before; one that panicked has not.
+    fn close_orphans(&mut self) {
+        if !self.orphans.is_empty() {
+            self.drain_commands();
+            for key in std::mem::take(&mut self.orphans) {
+                self.close(key);
+            }
+        }
+    }
+
+    /// Ends a peer, and tells the other side if there is one to tell.
     fn close(&mut self, key: PeerKey) {
-        self.step(key, |peer, out| peer.close(out));
+        if let Some(slot) = self.peers.get_mut(&key) {
+            let (peer, outbox) = (&mut slot.peer, &mut self.outbox);
+            if catch_unwind(AssertUnwindSafe(|| peer.close(outbox))).is_err() {
+                self.counts.panics += 1;
+                self.outbox.packets.clear();
+            }
+            self.flush_packets();
+        }
         self.remove(key);
     }
 
@@ -335,13 +357,11 @@ impl Driver {
             self.outbox.events.clear();
             return self.remove(key);
         }
-        for packet in self.outbox.packets.drain(..) {
-            self.counts.dropped += u64::from(!self.ports.send(packet));
-        }
+        self.flush_packets();
         let now = Instant::now();
         if let Some(end) = self.tell(key, now) {
             tracing::debug!(?key, ?end, "peer ended");
-            return self.remove(key);
+            return self.close(key);
         }
         self.schedule(key, now);
     }
@@ -357,6 +377,12 @@ impl Driver {
         }
     }
 
+    fn flush_packets(&mut self) {
+        for packet in self.outbox.packets.drain(..) {
+            self.counts.dropped += u64::from(!self.ports.send(packet));
+        }
+    }
+
     /// Passes the peer's events to its bridge. Some: the peer is over.
     fn tell(&mut self, key: PeerKey, now: Instant) -> Option<End> {
         let slot = self.peers.get_mut(&key)?;
@@ -368,13 +394,17 @@ impl Driver {
                 PeerEvent::Ended(end) => return Some(end),
             };
             slot.peer.heard(now);
-            if let Err(error) = slot.inbound.try_send(message) {
-                return Some(match error {
-                    mpsc::error::TrySendError::Full(_) => {
-                        End::Failed("frames come faster than they can be carried out".into())
-                    }
-                    mpsc::error::TrySendError::Closed(_) => End::ClosedByRemote,
-                });
+            match slot.inbound.try_send(message) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    return Some(End::Failed(
+                        "frames come faster than they can be carried out".into(),
+                    ));
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => {
+                    self.orphans.push(key);
+                    break;
+                }
             }
         }
         None

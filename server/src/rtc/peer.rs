@@ -291,6 +291,7 @@ impl Peer {
 
     /// Says goodbye, so that the browser knows at once. The peer is dropped after this.
     pub fn close(&mut self, out: &mut Outbox) {
+        self.end = None;
         if self.rtc.close().is_ok() {
             self.drain(out);
         }

@@ -34,7 +34,7 @@ async fn a_silent_peer_is_dropped_and_a_pinging_one_is_kept() {
     .await
     .unwrap();
     let conversation = FakeConversation::new();
-    let (_silent, _) = open(&rtc, &conversation).await;
+    let (mut silent, _) = open(&rtc, &conversation).await;
     let (mut pinging, _) = open(&rtc, &conversation).await;
     let mut pings = 0;
     while rtc.connections() == 2 {
@@ -45,6 +45,22 @@ async fn a_silent_peer_is_dropped_and_a_pinging_one_is_kept() {
     }
     pinging.send(r#"{"type":"ping"}"#);
     pinging.until("pong", |c| c.frames.len() > pings).await;
+    // It was told, so that it need not find out by itself.
+    silent.until("close", |c| c.ended).await;
+}
+
+#[tokio::test]
+async fn a_conversation_that_panics_ends_its_own_peer_only() {
+    let rtc = Rtc::start(config()).await.unwrap();
+    let conversation = FakeConversation::new();
+    let (mut doomed, _) = open(&rtc, &conversation).await;
+    let (mut well, _) = open(&rtc, &conversation).await;
+    doomed.send(r#"{"type":"user.message","id":"m1","text":"panic"}"#);
+    super::until("its place is free", || rtc.connections() == 1).await;
+    doomed.send(r#"{"type":"ping"}"#);
+    doomed.until("close", |c| c.ended).await;
+    well.send(r#"{"type":"ping"}"#);
+    well.until("pong", |c| c.has("pong")).await;
 }
 
 #[tokio::test]
