@@ -10,7 +10,7 @@ mod entry;
 pub mod host;
 
 #[cfg(feature = "panel")]
-mod callbacks;
+pub mod callbacks;
 #[cfg(feature = "panel")]
 mod clock;
 #[cfg(feature = "panel")]
@@ -20,7 +20,7 @@ mod heap;
 #[cfg(feature = "panel")]
 pub mod http;
 #[cfg(feature = "panel")]
-mod inbox;
+pub mod inbox;
 #[cfg(feature = "panel")]
 mod page;
 #[cfg(feature = "panel")]
@@ -28,7 +28,7 @@ pub mod raw;
 #[cfg(feature = "panel")]
 mod rtc;
 #[cfg(feature = "panel")]
-mod screen;
+pub mod screen;
 #[cfg(feature = "panel")]
 pub mod sse;
 #[cfg(feature = "panel")]
@@ -36,4 +36,4 @@ pub mod storage;
 #[cfg(feature = "panel")]
 mod stream;
 #[cfg(feature = "panel")]
-mod wire;
+pub mod wire;

@@ -11,5 +11,7 @@
 
 pub mod engine;
 
+// Public for tests/browser.rs, which runs in a real browser; nothing else links it.
 #[cfg(target_arch = "wasm32")]
-mod browser;
+#[doc(hidden)]
+pub mod browser;
