@@ -1,5 +1,5 @@
 // Bytes of dist/widget against the budgets.   node bench/sizes.mjs [--check]
-// As a module: `sizes()` → {files, launcher, all, broken}.
+// As a module: `sizes()` → {files, launcher, all, over, broken}.
 import fs from "node:fs";
 import path from "node:path";
 
@@ -13,8 +13,10 @@ export function sizes() {
   const files = Object.entries(manifest.files).map(([name, size]) => ({ name, ...size, first: !name.includes("panel-") }));
   const sum = (list) => Object.fromEntries(KINDS.map((kind) => [kind, list.reduce((total, file) => total + file[kind], 0)]));
   const totals = { launcher: sum(files.filter((file) => file.first)), all: sum(files) };
-  const broken = Object.keys(totals).filter((name) => totals[name].brotli > budgets[name]);
-  return { files, ...totals, budgets, broken };
+  const over = Object.keys(totals).filter((name) => totals[name].brotli > budgets[name]);
+  // A budget that is not met yet has a ceiling instead: what is there may not grow.
+  const broken = over.filter((name) => totals[name].brotli > (budgets.ceilings[name] ?? 0));
+  return { files, ...totals, budgets, over, broken };
 }
 
 export function table({ files, launcher, all, budgets }) {
@@ -30,6 +32,7 @@ export function table({ files, launcher, all, budgets }) {
 if (process.argv[1] === import.meta.filename) {
   const result = sizes();
   console.log(table(result));
+  for (const name of result.over) console.log(`over  ${name}: ${result[name].brotli - result.budgets[name]} bytes of brotli over its budget, ceiling ${result.budgets.ceilings[name] ?? "none"}`);
   for (const name of result.broken) console.log(`FAIL ${name}: ${result[name].brotli} bytes of brotli, budget ${result.budgets[name]}`);
   console.log(`${2 - result.broken.length} passed, ${result.broken.length} failed`);
   if (process.argv.includes("--check") && result.broken.length) process.exit(1);
