@@ -31,7 +31,7 @@ build_server() { # build_server release|dev  → sets SERVER_BIN
   local profile=$1 dir=release flags=(--release)
   if [ "$profile" = dev ]; then dir=debug flags=(); fi
   step "Building karta-server ($profile)"
-  cargo build --locked -p karta-server "${flags[@]}"
+  cargo build --locked -p karta-server "${flags[@]}" || die "karta-server does not build"
   SERVER_BIN=$TARGET/$dir/karta-server
 }
 

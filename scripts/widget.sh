@@ -1,7 +1,7 @@
 # The wasm bundles: two from one crate, `launcher` (first load) and `panel` (the rest). Sourced by build.sh.
 # Figures for every choice made here are in docs/ARCHITECTURE.md.
 
-# build_widget release|dev
+# build_widget release|dev   Every step says what happens when it fails: the tests call this where `set -e` does not hold.
 build_widget() {
   local profile=$1 key work bundle
   [ -f www/karta.js ] || die "www/karta.js, the loader, is missing"
@@ -17,10 +17,11 @@ build_widget() {
     # Both bundles come out of cargo under one name, so build and copy are one step even if two terminals build.
     (flock 9; "wasm_$profile" "$bundle" && cp "$WASM_OUT" "$work/$bundle.wasm") 9>"$TARGET/karta-widget/lock" ||
       die "the $bundle bundle does not build"
-    wasm-bindgen --target web --no-typescript --omit-default-module-path --out-dir "$work" --out-name "$bundle" "$work/$bundle.wasm"
+    wasm-bindgen --target web --no-typescript --omit-default-module-path --out-dir "$work" --out-name "$bundle" "$work/$bundle.wasm" ||
+      die "wasm-bindgen failed on the $bundle bundle"
   done
   step "Shrinking, naming and compressing"
-  node scripts/assemble.mjs --from "$work" --to dist/widget --profile "$profile"
+  node scripts/assemble.mjs --from "$work" --to dist/widget --profile "$profile" || die "the widget could not be assembled"
   echo "$key" >dist/.widget-key
 }
 
