@@ -198,6 +198,12 @@ fn frames_of_an_old_stream_are_dropped() {
         event: Box::new(user(1, "m", "stale")),
     });
     assert_eq!(world.lines(), Vec::<&str>::new());
+    // Nor does the end of an old one touch the new.
+    world.advance(2_000);
+    world.stream_in_step(0);
+    let failure = network();
+    world.send(Msg::StreamClosed { id: old, failure });
+    assert_eq!(world.panel().status, "Online");
 }
 
 #[test]

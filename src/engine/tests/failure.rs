@@ -4,7 +4,7 @@ use super::fake::*;
 use crate::engine::command::Command;
 use crate::engine::effect::{Body, Effect, Failure, Timer};
 use crate::engine::event::{EventName, HostEvent};
-use crate::engine::machine::{Msg, Ui};
+use crate::engine::machine::{Boot, Msg, Ui};
 use crate::engine::view_model::ItemState;
 use karta_protocol::{ErrorCode, EventType, SessionEvent};
 
@@ -436,6 +436,25 @@ fn refusal_of_the_page_is_final_and_kind() {
         );
         assert_eq!(world.timers(), 0);
     }
+}
+
+#[test]
+fn refusal_heard_twice_is_told_once() {
+    let mut world = World::new(Boot {
+        prefetched: None,
+        ..boot()
+    });
+    world.advance(600);
+    world.open();
+    world.reply_err("/auth/guest", failure(403, "origin_not_allowed"));
+    world.reply_err("/config", failure(403, "origin_not_allowed"));
+    assert_eq!(world.warnings(), ["origin_not_allowed"]);
+    let errors = world
+        .event_names()
+        .iter()
+        .filter(|name| **name == "error")
+        .count();
+    assert_eq!(errors, 1);
 }
 
 #[test]

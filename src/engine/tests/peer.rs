@@ -395,6 +395,23 @@ fn hidden_page_says_goodbye_and_flushes_and_comes_back() {
 }
 
 #[test]
+fn message_under_way_when_the_page_was_hidden_is_sent_again() {
+    let mut world = World::chatting();
+    world.say("hi");
+    let before = world.request(EVENTS);
+    world.send(Msg::PageHidden);
+    world.send(Msg::PageRestored);
+    world.reply(before.id, Ok(accepted()));
+    let after = world.request(EVENTS);
+    assert!(!after.keepalive);
+    assert_eq!(posted(&after).id, posted(&before).id);
+    assert_eq!(
+        world.items().last().map(|item| item.state),
+        Some(ItemState::Sending)
+    );
+}
+
+#[test]
 fn quiet_stream_is_opened_anew_when_the_tab_comes_to_the_front() {
     let mut world = World::chatting();
     world.advance(10_000);
