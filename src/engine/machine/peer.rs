@@ -4,9 +4,7 @@
 use super::core::Cx;
 use super::link::Purpose;
 use super::panel::Panel;
-use crate::engine::effect::{
-    Body, Effect, Expect, Failure, HttpRequest, Id, Method, Millis, Timer,
-};
+use crate::engine::effect::{Body, Effect, Expect, HttpRequest, Id, Method, Millis, Timer};
 use crate::engine::limits::{
     BUSY_PING_MS, BUSY_PONG_DEADLINE_MS, PEER_ATTEMPTS, PEER_DEADLINE_MS, PEER_GOOD_MS,
     PONG_DEADLINE_MS,
