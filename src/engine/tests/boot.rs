@@ -277,6 +277,33 @@ fn init_with_another_key_asks_its_config() {
 }
 
 #[test]
+fn config_of_a_key_that_was_replaced_is_not_waited_for() {
+    let mut world = World::new(without_config());
+    let first = world.request("/config").id;
+    world.call(init(key("pk_other")));
+    assert_eq!(
+        world.count(|effect| *effect == Effect::CancelHttp(first)),
+        1
+    );
+    let mut off = config();
+    off.features.widget_enabled = false;
+    world.reply(first, Ok(Reply::Config(Box::new(off))));
+    world.reply_ok("/config", Reply::Config(Box::new(config())));
+    assert!(world.has_launcher());
+}
+
+#[test]
+fn another_key_brings_back_a_widget_that_was_switched_off() {
+    let mut world = World::new(without_config());
+    let mut off = config();
+    off.features.widget_enabled = false;
+    world.reply_ok("/config", Reply::Config(Box::new(off)));
+    world.call(init(key("pk_other")));
+    world.reply_ok("/config", Reply::Config(Box::new(config())));
+    assert!(world.has_launcher());
+}
+
+#[test]
 fn bad_values_are_warned_about_with_their_source() {
     let mut boot = boot();
     boot.attributes.theme.accent = Some("red".into());
