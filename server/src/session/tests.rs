@@ -117,7 +117,8 @@ impl Stage {
     }
 
     async fn call(&self) -> Call {
-        self.calls.lock().await.recv().await.expect("a turn")
+        let mut calls = self.calls.lock().await;
+        soon(calls.recv()).await.expect("a turn")
     }
 
     async fn read(&self, session: &str, after: u64) -> Reader {
@@ -159,7 +160,7 @@ struct Reader {
 
 impl Reader {
     async fn event(&mut self) -> SessionEvent {
-        let frame = self.subscription.next().await.expect("a frame");
+        let frame = soon(self.subscription.next()).await.expect("a frame");
         let event: SessionEvent = serde_json::from_str(&frame.json).expect("an event");
         if event.kind != EventType::Synced {
             assert_eq!(frame.seq, event.seq);
@@ -179,6 +180,12 @@ impl Reader {
             }
         }
     }
+}
+
+/// A turn or a frame that never comes fails the test instead of holding it up.
+async fn soon<T>(coming: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(Duration::from_secs(30), coming).await;
+    waited.expect("nothing came")
 }
 
 fn who() -> Principal {
