@@ -11,7 +11,7 @@ test("what really crosses the wire stays within the budgets", async ({ tab, serv
   /** request → {path, headers, size}: bodies as they are sent, compressed. */
   const files = new Map();
   session.on("Network.responseReceived", ({ requestId, response }) => {
-    if (!response.url.includes("/widget/")) return;
+    if (!new URL(response.url).pathname.startsWith("/widget/")) return;
     const headers = Object.fromEntries(Object.entries(response.headers).map(([k, v]) => [k.toLowerCase(), v]));
     files.set(requestId, { path: new URL(response.url).pathname, headers, size: Number(headers["content-length"]) });
   });
