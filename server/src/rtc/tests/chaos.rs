@@ -87,6 +87,24 @@ async fn noise_and_replays_during_the_handshake_cost_nobody_a_session() {
     assert_eq!(super::probe(&rtc).await.panics, 0);
 }
 
+#[tokio::test]
+async fn a_forged_check_gives_no_address_to_a_session() {
+    let rtc = Rtc::start(config()).await.unwrap();
+    let conversation = FakeConversation::new();
+    let (mut client, _) = open(&rtc, &conversation).await;
+    let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let check = client.sent.iter().find(|packet| packet[0] == 0);
+    let mut check = check.expect("a check").clone();
+    // Inside MESSAGE-INTEGRITY, which only FINGERPRINT follows.
+    let at = check.len() - 12;
+    check[at] ^= 1;
+    stranger.send_to(&check, rtc.local_addr()).await.unwrap();
+    client.send(r#"{"type":"ping"}"#);
+    client.until("pong", |c| c.has("pong")).await;
+    let counts = super::probe(&rtc).await;
+    assert_eq!((counts.addresses, counts.dropped), (1, 1), "{counts:?}");
+}
+
 /// A genuine packet, sent again as it was or with some bytes changed.
 fn damaged(packets: &[Vec<u8>], random: &mut StdRng) -> Vec<u8> {
     let mut packet = packets[random.random_range(0..packets.len())].clone();
