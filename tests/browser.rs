@@ -289,6 +289,13 @@ fn show(screen: &mut Screen, config: &Config, items: &[Item]) {
     });
 }
 
+fn screen() -> Screen {
+    Screen::new(
+        JsValue::UNDEFINED,
+        js("new AbortController().signal").unchecked_into(),
+    )
+}
+
 fn root() -> web_sys::ShadowRoot {
     let host = dom::document()
         .query_selector("body > karta-root")
@@ -311,7 +318,7 @@ fn all(selector: &str) -> Vec<Element> {
 #[wasm_bindgen_test]
 fn text_of_agent_and_visitor_is_never_markup() {
     let config = Config::default();
-    let mut screen = Screen::new(JsValue::UNDEFINED);
+    let mut screen = screen();
     let evil = "<img src=x onerror=alert(1)><script>alert(1)</script> [a](javascript:alert(1)) [b](data:text/html,x) \
                 [ok](https://example.com/x) ![pic](https://evil.test/p.png) **bold**";
     let mut answer = item(2, Role::Agent, evil, ItemState::Done);
@@ -362,7 +369,7 @@ fn text_of_agent_and_visitor_is_never_markup() {
 #[wasm_bindgen_test]
 fn one_more_token_touches_one_row() {
     let config = Config::default();
-    let mut screen = Screen::new(JsValue::UNDEFINED);
+    let mut screen = screen();
     let mut items = vec![
         item(1, Role::User, "Hello", ItemState::Sent),
         item(2, Role::Agent, "One", ItemState::Streaming),
@@ -393,7 +400,7 @@ fn one_more_token_touches_one_row() {
 #[wasm_bindgen_test]
 fn every_documented_part_is_there() {
     let config = Config::default();
-    let mut screen = Screen::new(JsValue::UNDEFINED);
+    let mut screen = screen();
     show(
         &mut screen,
         &config,
@@ -419,7 +426,7 @@ fn unmount_leaves_the_page_as_it_was_found() {
     let before = page();
     let config = Config::default();
     for _ in 0..3 {
-        let mut screen = Screen::new(JsValue::UNDEFINED);
+        let mut screen = screen();
         show(
             &mut screen,
             &config,
@@ -434,7 +441,7 @@ fn unmount_leaves_the_page_as_it_was_found() {
 #[wasm_bindgen_test]
 async fn a_lost_host_comes_back_and_copies_go() {
     let config = Config::default();
-    let mut screen = Screen::new(JsValue::UNDEFINED);
+    let mut screen = screen();
     show(&mut screen, &config, &[]);
     js("document.querySelector('karta-root').remove()");
     js("document.body.append(document.createElement('karta-root'))");
@@ -457,7 +464,7 @@ fn a_page_that_hates_us_cannot_hide_the_launcher() {
         "(() => { const s = new CSSStyleSheet(); s.replaceSync('body * { all: unset !important; display: none !important } html { transform: translateX(-4000px) }'); document.adoptedStyleSheets = [s]; return s })()",
     );
     let config = Config::default();
-    let mut screen = Screen::new(JsValue::UNDEFINED);
+    let mut screen = screen();
     screen.render(&ViewModel {
         launcher: Some(config.launcher(0, false)),
         panel: None,

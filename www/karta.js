@@ -64,6 +64,7 @@
   let full = false;
   /** The running engine. @type {{karta_call(args: unknown[]): void} | undefined} */
   let panel;
+  /** @type {() => boolean | void} */
   let pump = noop;
 
   /** Takes one call. `call` is whatever was pushed: `arguments`, an array, or nonsense. @param {any} call */
@@ -239,7 +240,8 @@
       await Promise.race([asked, wait(600)]);
       if (!d.body) await new Promise((done) => d.addEventListener("DOMContentLoaded", done, { once: true }));
       pump = () => {
-        if (life.signal.aborted) return;
+        // A crashed instance may still have a timer or a stream: false tells it to let go.
+        if (life.signal.aborted) return false;
         try {
           module.karta_drain();
         } catch (error) {

@@ -22,13 +22,16 @@ pub fn enqueue(msg: Msg) {
     INBOX.with_borrow_mut(|inbox| inbox.push_back(msg));
 }
 
-/// Puts a message in and drains, unless a drain is under way.
-pub fn post(msg: Msg) {
+/// Puts a message in and drains, unless a drain is under way. False: this instance has crashed, and nobody takes messages any more.
+pub fn post(msg: Msg) -> bool {
     enqueue(msg);
     let pump = PUMP.with_borrow(Clone::clone);
-    if let Some(pump) = pump {
-        let _ = pump.call0(&JsValue::UNDEFINED);
+    let answer = pump.and_then(|pump| pump.call0(&JsValue::UNDEFINED).ok());
+    let alive = answer.is_none_or(|answer| answer.as_bool() != Some(false));
+    if !alive {
+        take();
     }
+    alive
 }
 
 pub fn take() -> Option<Msg> {

@@ -91,8 +91,10 @@ impl Peer {
         connection.add_transceiver("audio", &init).ok()?;
         let watched = connection.clone();
         let listener = Closure::new(move |event: JsValue| {
-            if let Some(msg) = heard(id, &watched, &event) {
-                inbox::post(msg);
+            if let Some(msg) = heard(id, &watched, &event)
+                && !inbox::post(msg)
+            {
+                watched.close();
             }
         });
         channel.set_on_open(listener.as_ref());

@@ -11,7 +11,7 @@ use crate::engine::machine::{Msg, Ui};
 use crate::engine::view_model::ViewModel;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use web_sys::Event;
+use web_sys::{AbortSignal, Event};
 
 #[wasm_bindgen]
 extern "C" {
@@ -32,6 +32,8 @@ pub struct Screen {
     found: Option<web_sys::HtmlElement>,
     shown: Option<Shown>,
     ui: Rc<dyn Fn(Ui)>,
+    /// Aborted when this instance has crashed: its successor owns the page then.
+    signal: AbortSignal,
 }
 
 struct Shown {
@@ -44,11 +46,14 @@ struct Shown {
 }
 
 impl Screen {
-    pub fn new(found: JsValue) -> Screen {
+    pub fn new(found: JsValue, signal: AbortSignal) -> Screen {
         Screen {
             found: (!found.is_falsy()).then(|| found.unchecked_into()),
             shown: None,
-            ui: Rc::new(|ui| inbox::post(Msg::Ui(ui))),
+            ui: Rc::new(|ui| {
+                inbox::post(Msg::Ui(ui));
+            }),
+            signal,
         }
     }
 
@@ -62,7 +67,7 @@ impl Screen {
                 .take()
                 .and_then(Host::adopt)
                 .or_else(Host::create);
-            self.shown = host.map(|host| Shown::new(host, self.ui.clone()));
+            self.shown = host.map(|host| Shown::new(host, self.ui.clone(), self.signal.clone()));
         }
         let Some(shown) = &mut self.shown else {
             return;
@@ -113,7 +118,7 @@ impl Screen {
 }
 
 impl Shown {
-    fn new(host: Host, ui: Rc<dyn Fn(Ui)>) -> Shown {
+    fn new(host: Host, ui: Rc<dyn Fn(Ui)>, signal: AbortSignal) -> Shown {
         let host = Rc::new(host);
         let launcher = Launcher::of(&host);
         let press = Closure::<dyn FnMut(Event)>::new(move |_| ui(Ui::LauncherPressed));
@@ -124,6 +129,9 @@ impl Shown {
         let watched = host.clone();
         let watch = Closure::<dyn FnMut(JsValue, MutationObserver)>::new(
             move |_, observer: MutationObserver| {
+                if signal.aborted() {
+                    return observer.disconnect();
+                }
                 watched.drop_copies();
                 if !watched.element.is_connected() && left > 0 {
                     left -= 1;

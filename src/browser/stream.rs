@@ -40,11 +40,14 @@ impl Stream {
             .header("accept", "text/event-stream")
             .abort_signal(Some(&controller.signal()))
             .build();
+        let over = controller.clone();
         wasm_bindgen_futures::spawn_local(async move {
             let failure = match request {
                 Ok(request) => read(id, request).await,
                 Err(_) => Failure::default(),
             };
+            // Also where we gave it up: an unread body would keep its connection.
+            over.abort();
             inbox::post(Msg::StreamClosed { id, failure });
         });
         Some(Stream { id, controller })
@@ -103,8 +106,10 @@ async fn pour(id: Id, response: &Response) -> Option<()> {
                 inbox::enqueue(earlier);
             }
         });
-        if let Some(msg) = last {
-            inbox::post(msg);
+        if let Some(msg) = last
+            && !inbox::post(msg)
+        {
+            return None;
         }
         if !sane {
             return None;

@@ -29,7 +29,7 @@ pub fn karta_start(options: &JsValue) {
     #[cfg(feature = "panic-hook")]
     console_error_panic_hook::set_once();
     let option = |key: &str| get(options, key).unwrap_or_default();
-    let signal = option("signal").unchecked_into();
+    let signal: web_sys::AbortSignal = option("signal").unchecked_into();
     inbox::set_pump(option("pump").unchecked_into::<Function>());
     let tag = option("tag");
     let boot = Boot {
@@ -43,7 +43,7 @@ pub fn karta_start(options: &JsValue) {
         webrtc: rtc::possible(),
         stored: storage::all(),
     };
-    let edge = BrowserEdge::new(Screen::new(option("host")), signal);
+    let edge = BrowserEdge::new(Screen::new(option("host"), signal.clone()), signal);
     APP.set(Some(App {
         shell: Shell::new(),
         edge,
