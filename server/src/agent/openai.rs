@@ -3,7 +3,7 @@
 //! Tools are not offered to the model yet.
 
 use super::builtin::{courtesy, rank};
-use super::{ANSWER_MAX_BYTES, AgentFailure, Answer, Runtime, Sink, Turn};
+use super::{ANSWER_MAX_BYTES, AgentFailure, Answer, Line, Runtime, Sink, Turn};
 use crate::store::{Found, Store};
 use async_trait::async_trait;
 use chunk::{Chunk, Completion, Reader};
@@ -123,7 +123,12 @@ impl Runtime for OpenAi {
         let question = turn.questions.join("\n");
         let found = self
             .store
-            .search(&turn.agent.account, &turn.agent.id, &question, PASSAGES)
+            .search(
+                &turn.agent.account,
+                &turn.agent.id,
+                &looked_up(&turn, &question),
+                PASSAGES,
+            )
             .await
             .map_err(|e| AgentFailure::Broken(e.to_string()))?;
         let response = self.request(&turn, &found).await?;
@@ -141,6 +146,18 @@ impl Runtime for OpenAi {
                 output_tokens: usage.completion_tokens,
             }),
         })
+    }
+}
+
+/// What to look up: "And to France?" needs the question before it.
+fn looked_up(turn: &Turn, question: &str) -> String {
+    let before = turn.history.iter().rev().find_map(|line| match line {
+        Line::Visitor(text) => Some(text),
+        Line::Agent(_) => None,
+    });
+    match before {
+        Some(before) if courtesy::follows_up(question) => format!("{before}\n{question}"),
+        Some(_) | None => question.to_owned(),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The runtime against a stand-in that speaks OpenAI's published `chat.completion.chunk` shape, and against what goes wrong.
 
 use super::*;
-use crate::agent::Line;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Agent, KnowledgeDocument};
 use axum::body::Body;
@@ -247,6 +246,23 @@ async fn an_answer_is_streamed_with_key_history_and_usage() {
     assert_eq!(
         body["messages"][3],
         json!({ "role": "user", "content": "And now?" })
+    );
+}
+
+#[tokio::test]
+async fn a_follow_up_is_looked_up_with_the_question_before() {
+    let mut asked = turn("and what about those?");
+    asked.history = vec![
+        Line::Visitor("Gift cards?".into()),
+        Line::Agent("Yes.".into()),
+    ];
+    assert_eq!(
+        looked_up(&asked, "and what about those?"),
+        "Gift cards?\nand what about those?"
+    );
+    assert_eq!(
+        looked_up(&asked, "Do you deliver to Spain?"),
+        "Do you deliver to Spain?"
     );
 }
 
