@@ -184,7 +184,7 @@ fn truth(object: &JsValue, key: &str) -> bool {
 
 fn list(object: &JsValue, key: &str) -> Array {
     get(object, key)
-        .filter(|list| Array::is_array(list))
+        .filter(Array::is_array)
         .map(|list| Array::from(&list))
         .unwrap_or_default()
 }

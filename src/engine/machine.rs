@@ -151,7 +151,7 @@ impl Machine {
 }
 
 /// For the fake edge, which forgets old effects and still has to name what is open.
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 impl Machine {
     pub(in crate::engine) fn stream_for_tests(&self) -> Option<Id> {
         match &self.stage {

@@ -59,10 +59,10 @@ const fn shrink<const N: usize>(source: &[u8; N]) -> ([u8; N], usize) {
                 next += 1;
             }
             let after = if next < N { source[next] } else { b'}' };
-            if !(tight(before) || before == b':' || tight(after)) && after != b'/' {
-                out[len] = b' ';
-                len += 1;
-            } else if after == b'/' && !tight(before) && next + 1 < N && source[next + 1] != b'*' {
+            // A comment behind the space needs none; any other slash is a division.
+            let comment = after == b'/' && next + 1 < N && source[next + 1] == b'*';
+            let colon = before == b':' && after != b'/';
+            if !(tight(before) || colon || tight(after) || comment) {
                 out[len] = b' ';
                 len += 1;
             }
