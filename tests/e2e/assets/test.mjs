@@ -1,0 +1,29 @@
+// Files of the widget that do not arrive: the page does not suffer, one warning says so, and the next wish tries again.
+import { assert, test, until } from "../harness.mjs";
+
+for (const kind of ["js", "wasm"]) {
+  test(`the panel's ${kind} is lost once: one warning, and the next click opens`, { network: true }, async ({ tab }) => {
+    const page = await tab();
+    let lost = 0;
+    await page.page.route(`**/panel-*.${kind}`, (route) => (lost++ < 1 ? route.abort() : route.continue()));
+    await page.load();
+    await page.page.waitForFunction(() => performance.getEntriesByType("resource").some((r) => r.name.includes("panel-")));
+    await page.openPanel();
+    assert.equal(page.takeComplaints(/load_failed/).length, 1);
+    await page.say("How much does shipping to Ireland cost?");
+    await page.sees("agent", "4.50");
+  });
+}
+
+test("a truncated wasm and a wrong type are one warning and no exception", { network: true }, async ({ tab }) => {
+  const page = await tab();
+  await page.page.route("**/launcher-*.wasm", (route) => route.fulfill({ status: 200, contentType: "text/html", body: "<h1>Not here</h1>" }));
+  await page.goto();
+  await until(() => page.complaints.some((c) => c.includes("load_failed")), "the warning");
+  assert.equal(page.takeComplaints(/load_failed/).length, 1);
+  page.takeComplaints(/`WebAssembly\.instantiateStreaming` failed|MIME/);
+  assert.equal(await page.page.locator("karta-root").count(), 0);
+  // The engine does not need the launcher bundle.
+  await page.page.evaluate(() => window.karta("open"));
+  await page.page.locator('karta-root [part~="panel"]').waitFor();
+});
