@@ -7,7 +7,7 @@ const PAGES = fs.readdirSync(SHOP).filter((name) => name.endsWith(".html"));
 
 for (const name of PAGES) {
   test(`${name}: loads cleanly, has the tag as pasted, no sideways scrolling on a phone`, { root: "www/demo" }, async ({ visitor }) => {
-    assert.match(fs.readFileSync(path.join(SHOP, name), "utf8"), /<script async src="https:\/\/agent\.example\/widget\/v1\/karta\.js" data-embed-key="pk_live_xxx"><\/script>/);
+    assert.match(fs.readFileSync(path.join(SHOP, name), "utf8"), /<script async src="https:\/\/agent\.example\/widget\/v1\/karta\.js" data-embed-key="pk_live_xxx" data-theme-accent="#24523f"><\/script>/);
     const page = await (await (await visitor({ viewport: { width: 390, height: 844 } })).tab()).load(`/${name}`);
     assert.ok(await page.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
     for (const href of await page.page.locator("a[href]").evaluateAll((links) => links.map((a) => a.getAttribute("href")))) {
