@@ -292,6 +292,7 @@ fn show(screen: &mut Screen, config: &Config, items: &[Item]) {
 fn screen() -> Screen {
     Screen::new(
         JsValue::UNDEFINED,
+        JsValue::UNDEFINED,
         js("new AbortController().signal").unchecked_into(),
     )
 }

@@ -14,7 +14,7 @@
  *
  * Exports of the bundles (src/browser/entry.rs):
  *  launcher  karta_draw(tag, inits, reply) → the host element, or undefined where nothing is to be drawn
- *  panel     karta_start({tag, origin, reply, host, signal, pump}), karta_call(args), karta_drain()
+ *  panel     karta_start({tag, origin, reply, host, taken, signal, pump}), karta_call(args), karta_drain()
  */
 (() => {
   "use strict";
@@ -248,8 +248,8 @@
           crashed(error, life);
         }
       };
-      unwatch();
-      module.karta_start({ tag, origin: src.origin, reply, host, signal: life.signal, pump });
+      // The loader listens at the button until the engine does: between the two a press would be lost while the config is on its way.
+      module.karta_start({ tag, origin: src.origin, reply, host, taken: () => unwatch(), signal: life.signal, pump });
       for (const call of queue.splice(0)) module.karta_call(call);
       panel = module;
     } catch {

@@ -30,6 +30,8 @@ const REATTACHMENTS: u32 = 500;
 pub struct Screen {
     /// The launcher bundle's host, until the first picture takes it over.
     found: Option<web_sys::HtmlElement>,
+    /// Tells the loader that presses are heard here from now on.
+    taken: JsValue,
     shown: Option<Shown>,
     ui: Rc<dyn Fn(Ui)>,
     /// Aborted when this instance has crashed: its successor owns the page then.
@@ -46,9 +48,10 @@ struct Shown {
 }
 
 impl Screen {
-    pub fn new(found: JsValue, signal: AbortSignal) -> Screen {
+    pub fn new(found: JsValue, taken: JsValue, signal: AbortSignal) -> Screen {
         Screen {
             found: (!found.is_falsy()).then(|| found.unchecked_into()),
+            taken,
             shown: None,
             ui: Rc::new(|ui| {
                 inbox::post(Msg::Ui(ui));
@@ -68,6 +71,9 @@ impl Screen {
                 .and_then(Host::adopt)
                 .or_else(Host::create);
             self.shown = host.map(|host| Shown::new(host, self.ui.clone(), self.signal.clone()));
+            if let Some(taken) = self.taken.dyn_ref::<js_sys::Function>() {
+                let _ = taken.call0(&JsValue::UNDEFINED);
+            }
         }
         let Some(shown) = &mut self.shown else {
             return;

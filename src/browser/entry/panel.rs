@@ -23,7 +23,7 @@ thread_local! {
     static APP: RefCell<Option<App>> = const { RefCell::new(None) };
 }
 
-/// `options`: `{tag, origin, reply, host, signal, pump}`. Once an instance.
+/// `options`: `{tag, origin, reply, host, taken, signal, pump}`. Once an instance.
 #[wasm_bindgen]
 pub fn karta_start(options: &JsValue) {
     #[cfg(feature = "panic-hook")]
@@ -43,7 +43,10 @@ pub fn karta_start(options: &JsValue) {
         webrtc: rtc::possible(),
         stored: storage::all(),
     };
-    let edge = BrowserEdge::new(Screen::new(option("host"), signal.clone()), signal);
+    let edge = BrowserEdge::new(
+        Screen::new(option("host"), option("taken"), signal.clone()),
+        signal,
+    );
     APP.set(Some(App {
         shell: Shell::new(),
         edge,
