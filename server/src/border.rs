@@ -26,9 +26,12 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// For a handler until its first byte; none takes a hundredth of it unless the database hangs.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The header that names a request in every answer.
+pub const REQUEST_ID: &str = "x-request-id";
+
 /// Outermost: gives the request its id, catches what panics, writes the log line and the body of every error.
 pub async fn finish(request: Request, next: Next) -> Response {
-    let request_id = format!("r_{}", uuid::Uuid::new_v4().simple());
+    let request_id = new_request_id();
     let started = Instant::now();
     let method = request.method().clone();
     // The pattern, not the path: paths hold ids, and queries may hold keys.
@@ -42,9 +45,40 @@ pub async fn finish(request: Request, next: Next) -> Response {
     tracing::info!(%method, path, status, millis, request_id, "request");
     // Letters, digits and an underscore.
     if let Ok(value) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert("x-request-id", value);
+        response.headers_mut().insert(REQUEST_ID, value);
     }
     response
+}
+
+/// The id and the body of the answer to what could not be read as a request (`listen/refusal.rs`), logged like any other.
+pub fn refuse_unread(status: StatusCode) -> (String, String) {
+    let request_id = new_request_id();
+    tracing::info!(
+        method = "-",
+        path = "-",
+        status = status.as_u16(),
+        request_id,
+        "request"
+    );
+    let message = match status {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            "The request has more than 64 kB of headers, or more than 100 of them. Send fewer."
+        }
+        StatusCode::URI_TOO_LONG => "The address of the request is too long.",
+        _ => "This is not a request that HTTP/1.1 knows. Look at its first line and its headers.",
+    };
+    let code = match status {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG => {
+            ErrorCode::PayloadTooLarge
+        }
+        _ => ErrorCode::RequestInvalid,
+    };
+    let body = error_body(ApiError::new(code, message), &request_id);
+    (request_id, body)
+}
+
+fn new_request_id() -> String {
+    format!("r_{}", uuid::Uuid::new_v4().simple())
 }
 
 /// A bug in one request costs that request only. Also inside CORS, so that the page can read the answer.
@@ -187,16 +221,7 @@ fn write_error(mut response: Response, request_id: &str, path: &str) -> Response
     if let Some(detail) = &error.detail {
         tracing::error!(request_id, path, detail, "request failed");
     }
-    let body = ErrorBody {
-        error: ErrorDetail {
-            code: error.code.as_str().to_owned(),
-            message: error.message,
-            request_id: request_id.to_owned(),
-            retry_after_seconds: error.retry_after_seconds,
-        },
-    };
-    // Plain strings: cannot fail.
-    let body = serde_json::to_vec(&body).unwrap_or_default();
+    let body = error_body(error, request_id);
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
@@ -206,6 +231,20 @@ fn write_error(mut response: Response, request_id: &str, path: &str) -> Response
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     *response.body_mut() = Body::from(body);
     response
+}
+
+/// The one documented body.
+fn error_body(error: ApiError, request_id: &str) -> String {
+    let body = ErrorBody {
+        error: ErrorDetail {
+            code: error.code.as_str().to_owned(),
+            message: error.message,
+            request_id: request_id.to_owned(),
+            retry_after_seconds: error.retry_after_seconds,
+        },
+    };
+    // Plain strings: cannot fail.
+    serde_json::to_string(&body).unwrap_or_default()
 }
 
 /// What the framework refused by itself.

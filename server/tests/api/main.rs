@@ -1,5 +1,6 @@
 //! The HTTP surface, in process: every test makes its own server over a real SQLite file and talks to its router. Files mirror
-//! `src/routes`; `socket.rs` alone opens a port, for what only a socket shows.
+//! `src/routes`; `socket.rs` and `unread.rs` open a port, for
+//! what only a socket shows.
 
 mod auth;
 mod channel;
@@ -17,4 +18,5 @@ mod server;
 mod sessions;
 mod socket;
 mod stream;
+mod unread;
 mod widget;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-async fn listening(server: &Server, max_connections: usize) -> (SocketAddr, JoinHandle<()>) {
+pub async fn listening(server: &Server, max_connections: usize) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let serving = listen::serve(
@@ -20,14 +20,14 @@ async fn listening(server: &Server, max_connections: usize) -> (SocketAddr, Join
     (address, tokio::spawn(serving))
 }
 
-async fn send(address: SocketAddr, text: &str) -> TcpStream {
+pub async fn send(address: SocketAddr, text: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.expect("connected");
     stream.write_all(text.as_bytes()).await.expect("sent");
     stream
 }
 
 /// Reads until `text` has come or the other end closes.
-async fn read_until(stream: &mut TcpStream, text: &str) -> String {
+pub async fn read_until(stream: &mut TcpStream, text: &str) -> String {
     let mut got = String::new();
     let mut buffer = [0; 4096];
     let reading = async {
@@ -110,41 +110,6 @@ async fn a_full_server_goes_on_when_a_place_is_free() {
 }
 
 #[tokio::test]
-async fn rubbish_instead_of_http_hurts_nobody() {
-    let server = Server::start().await;
-    let (address, _serving) = listening(&server, 100).await;
-    for text in [
-        "\0\0\0\0\r\n\r\n",
-        "GET\r\n\r\n",
-        "\x16\x03\x01\x02\0\x01\0",
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        "GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx",
-        "GET / HTTP/9.9\r\n\r\n",
-        "POST /api/v1/widget/auth/guest HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n",
-    ] {
-        let mut stream = send(address, text).await;
-        stream.shutdown().await.expect("half closed");
-        let reply = read_until(&mut stream, "?").await;
-        assert!(
-            reply.is_empty() || reply.starts_with("HTTP/1.1 4"),
-            "{text:?}: {reply}"
-        );
-    }
-    let mut huge = send(address, "GET / HTTP/1.1\r\nhost: x\r\n").await;
-    for n in 0..10_000 {
-        if huge
-            .write_all(format!("x-{n}: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n").as_bytes())
-            .await
-            .is_err()
-        {
-            break;
-        }
-    }
-    let mut stream = send(address, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
-    assert!(read_until(&mut stream, "\"ok\"").await.contains("200"));
-}
-
-#[tokio::test]
 async fn a_stop_ends_streams_and_lets_requests_end() {
     let server = Server::start().await;
     let (address, serving) = listening(&server, 100).await;
@@ -172,4 +137,46 @@ async fn a_stop_ends_streams_and_lets_requests_end() {
         TcpStream::connect(address).await.is_err(),
         "nobody listens any more"
     );
+}
+
+#[tokio::test]
+async fn half_a_request_does_not_delay_a_stop() {
+    let server = Server::start().await;
+    let (address, serving) = listening(&server, 100).await;
+    let mut begun = send(address, "GET /healthz HTTP/1.1\r\nhost: x\r\nx-part").await;
+    let mut second = send(address, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    read_until(&mut second, "\"ok\"").await;
+    second.write_all(b"GET /he").await.expect("sent");
+    // Only a head that has been read in part is the case in question.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let started = Instant::now();
+    server.app.stopping.cancel();
+    serving.await.expect("ended");
+    assert!(
+        started.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_eq!(read_until(&mut begun, "?").await, "");
+}
+
+#[tokio::test]
+async fn a_stop_lets_an_answer_end_that_is_read_slowly() {
+    // More than the socket's buffers hold, so most of it still waits to be read when the stop comes.
+    const SIZE: usize = 20_000_000;
+    let big = axum::routing::get(|| async { vec![b'x'; SIZE] });
+    let router = axum::Router::new().route("/big", big);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let stopping = tokio_util::sync::CancellationToken::new();
+    let serving = tokio::spawn(listen::serve(listener, router, 10, stopping.clone()));
+    let mut stream = send(address, "GET /big HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut start = [0; 1];
+    stream.read_exact(&mut start).await.expect("an answer");
+    stopping.cancel();
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let mut got = Vec::new();
+    stream.read_to_end(&mut got).await.expect("readable");
+    assert!(got.len() > SIZE, "{} bytes", got.len());
+    serving.await.expect("ended");
 }
