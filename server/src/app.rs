@@ -4,6 +4,7 @@ use crate::auth::address::Cidr;
 use crate::auth::limit::Limits;
 use crate::auth::revocation::KeyWatch;
 use crate::auth::token::Tokens;
+use crate::extract::Extractor;
 use crate::rtc::Rtc;
 use crate::session::Sessions;
 use crate::store::Store;
@@ -19,6 +20,8 @@ pub struct App {
     pub limits: Arc<Limits>,
     /// Ends what a disabled key holds open.
     pub key_watch: KeyWatch,
+    /// Reads documents and files.
+    pub extractor: Extractor,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Arc<[Cidr]>,
     pub clock: Clock,

@@ -1,6 +1,7 @@
 //! The command line: what an owner types, carried out by [`crate::service`]. `serve` is parsed here and run by `main.rs`.
 
 use crate::auth::master::MasterKey;
+use crate::extract::Extractor;
 use crate::service::{self, ServiceError};
 use crate::store::StoreError;
 use clap::{Args, Parser, Subcommand};
@@ -101,7 +102,9 @@ pub async fn run_admin(command: Admin, data_dir: &Path) -> ExitCode {
         Err(error) => {
             eprintln!("karta-server: {}", words(&error, data_dir));
             ExitCode::from(match error {
-                ServiceError::Invalid(_) | ServiceError::NotFound(_) => EXIT_REFUSED,
+                ServiceError::Invalid(_)
+                | ServiceError::NotFound(_)
+                | ServiceError::Unreadable(..) => EXIT_REFUSED,
                 ServiceError::Store(_) => EXIT_FAILED,
             })
         }
@@ -117,7 +120,7 @@ async fn carry_out(command: Admin, data_dir: &Path) -> Result<String, ServiceErr
             keys::run(command, &*store, &master).await
         }
         Admin::Agents(command) => agents::run(command, &*store).await,
-        Admin::Knowledge(command) => knowledge::run(command, &*store).await,
+        Admin::Knowledge(command) => knowledge::run(command, &*store, &Extractor::default()).await,
     };
     store.close().await;
     done
@@ -126,6 +129,7 @@ async fn carry_out(command: Admin, data_dir: &Path) -> Result<String, ServiceErr
 fn words(error: &ServiceError, data_dir: &Path) -> String {
     match error {
         ServiceError::Invalid(words) | ServiceError::NotFound(words) => words.clone(),
+        ServiceError::Unreadable(..) => error.to_string(),
         ServiceError::Store(StoreError::Open(cause)) => format!(
             "cannot use the data directory {}: {cause}. Check that it exists and that you may write to it, or name another with --data-dir.",
             data_dir.display()

@@ -9,6 +9,7 @@ pub mod border;
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod extract;
 pub mod listen;
 pub mod router;
 pub mod routes;

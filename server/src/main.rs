@@ -9,6 +9,7 @@ use karta_server::auth::revocation::KeyWatch;
 use karta_server::auth::token::Tokens;
 use karta_server::cli::{self, Cli, Command};
 use karta_server::config::Config;
+use karta_server::extract::Extractor;
 use karta_server::rtc::{Rtc, RtcConfig};
 use karta_server::session::Sessions;
 use karta_server::{listen, router, service};
@@ -94,6 +95,7 @@ async fn serve(config: Config) -> Result<(), String> {
         tokens: Arc::new(Tokens::new(&master)),
         limits: Arc::new(Limits::new(&config.rates)),
         key_watch: KeyWatch::start(store.clone(), stopping.clone()),
+        extractor: Extractor::default(),
         trusted_proxies: config.trusted_proxies.clone().into(),
         clock: Clock::system(),
         stopping: stopping.clone(),

@@ -1,6 +1,7 @@
 //! What an owner can do: keys, agents, knowledge, branding. One layer under the command line and the admin API, so that both check
 //! the same things in the same words. Knows neither HTTP nor a terminal.
 
+use crate::extract::Unreadable;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
 use std::path::Path;
@@ -21,6 +22,9 @@ pub enum ServiceError {
     Invalid(String),
     #[error("{0}")]
     NotFound(String),
+    /// A file by this name that gives no text.
+    #[error("{0} {1}")]
+    Unreadable(String, Unreadable),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

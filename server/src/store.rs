@@ -46,11 +46,32 @@ pub struct WidgetKey {
     /// Pinned agent.
     pub agent_id: Option<String>,
     pub enabled: bool,
+    pub caps: Caps,
     pub created_ms: u64,
+}
+
+/// What a key may use up before it answers `limit_reached`. None: no bound. Days and months are those of UTC.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Caps {
+    /// Turns of one anonymous visitor, ever. A verified user is not bound by it.
+    pub anonymous_turns: Option<u32>,
+    /// Turns of all anonymous visitors of one address a day, so that a fresh visitor id opens nothing. Where only
+    /// `anonymous_turns` is set, ten times that.
+    pub anonymous_turns_per_address_per_day: Option<u32>,
+    pub sessions_per_day: Option<u32>,
+    /// A session pays by the minute while it is used.
+    pub minutes_per_day: Option<u32>,
+    pub minutes_per_month: Option<u32>,
+    /// Input and output tokens together, as the model's provider counts them.
+    pub tokens_per_day: Option<u64>,
+    pub tokens_per_month: Option<u64>,
 }
 
 /// An agent and how it presents itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+// A record that was saved before a field existed has the field's default.
+#[serde(default)]
 pub struct Agent {
     /// `a_…`.
     pub id: String,
@@ -64,6 +85,12 @@ pub struct Agent {
     pub runtime: String,
     pub model: Option<String>,
     pub temperature: Option<f32>,
+    /// How long a turn waits after the visitor's last message, so that several quick ones are answered together.
+    pub response_delay_ms: u32,
+    /// Conversations are deleted this many days after they were last used. None: kept.
+    pub retention_days: Option<u32>,
+    /// Visitors may send files.
+    pub upload_enabled: bool,
     pub widget_enabled: bool,
     pub auth_mode: AuthMode,
     pub created_ms: u64,
@@ -75,8 +102,8 @@ pub struct KnowledgeDocument {
     /// `d_…`.
     pub id: String,
     pub account: String,
-    /// None: for every agent of the account.
-    pub agent_id: Option<String>,
+    /// The agents that may use it; none of them yet where it is empty. None: every agent of the account, also those to come.
+    pub agent_ids: Option<Vec<String>>,
     pub title: String,
     pub url: Option<String>,
     pub text: String,
@@ -167,6 +194,11 @@ pub trait Store: Send + Sync {
     ) -> Result<(), StoreError>;
 
     async fn documents(&self, account: &str) -> Result<Vec<KnowledgeDocument>, StoreError>;
+    async fn document(
+        &self,
+        account: &str,
+        id: &str,
+    ) -> Result<Option<KnowledgeDocument>, StoreError>;
     async fn put_document(&self, document: &KnowledgeDocument) -> Result<(), StoreError>;
     async fn remove_document(&self, account: &str, id: &str) -> Result<bool, StoreError>;
     /// Full-text ranking (FTS5 bm25) over the documents of the account that the agent may use. `query` is raw visitor text.

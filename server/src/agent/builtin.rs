@@ -159,9 +159,11 @@ impl Builtin {
             .documents(&turn.agent.account)
             .await
             .map_err(|e| AgentFailure::Broken(e.to_string()))?;
-        let mine = documents
-            .iter()
-            .filter(|d| d.agent_id.as_ref().is_none_or(|id| *id == turn.agent.id));
+        let mine = documents.iter().filter(|d| {
+            d.agent_ids
+                .as_ref()
+                .is_none_or(|ids| ids.contains(&turn.agent.id))
+        });
         let topics: Vec<String> = mine
             .take(TOPICS_MAX)
             .map(|d| format!("- {}", d.title))

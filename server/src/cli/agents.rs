@@ -58,6 +58,15 @@ pub struct Settings {
     /// 0 (exact) to 2 (loose).
     #[arg(long)]
     temperature: Option<f32>,
+    /// Wait this long after a visitor's last message, so that several quick ones are answered together (0 to 30000).
+    #[arg(long, value_name = "MS")]
+    response_delay_ms: Option<u32>,
+    /// Delete conversations this many days after they were last used (0: keep them).
+    #[arg(long, value_name = "DAYS")]
+    retention_days: Option<u32>,
+    /// Visitors may send files.
+    #[arg(long)]
+    upload: Option<Switch>,
     /// Web address of its picture.
     #[arg(long, value_name = "URL")]
     avatar_url: Option<String>,
@@ -143,6 +152,9 @@ fn change(name: Option<String>, settings: Settings) -> AgentChange {
         runtime: settings.runtime,
         model: settings.model,
         temperature: settings.temperature,
+        response_delay_ms: settings.response_delay_ms,
+        retention_days: settings.retention_days,
+        upload_enabled: settings.upload.map(|s| matches!(s, Switch::On)),
         widget_enabled: settings.widget.map(|s| matches!(s, Switch::On)),
         auth_mode: settings.auth_mode.map(|who| match who {
             Who::Guest => AuthMode::Guest,
@@ -163,6 +175,9 @@ fn shown(agent: &Agent) -> Value {
         "runtime": agent.runtime,
         "model": agent.model,
         "temperature": agent.temperature,
+        "response_delay_ms": agent.response_delay_ms,
+        "retention_days": agent.retention_days,
+        "upload_enabled": agent.upload_enabled,
         "widget_enabled": agent.widget_enabled,
         "auth_mode": agent.auth_mode,
         "created_ms": agent.created_ms,

@@ -5,8 +5,8 @@ use super::{Output, json};
 use crate::auth::master::MasterKey;
 use crate::service::keys::{self, NewKey};
 use crate::service::{ACCOUNT, ServiceError};
-use crate::store::{Store, WidgetKey};
-use clap::Subcommand;
+use crate::store::{Caps, Store, WidgetKey};
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 #[derive(Debug, Subcommand)]
@@ -37,6 +37,15 @@ pub enum Keys {
         #[command(flatten)]
         output: Output,
     },
+    /// Bound what a key may use up; what is not named stays. A number, or `off`.
+    Limit {
+        #[arg(value_name = "PUBLIC_KEY")]
+        key: String,
+        #[command(flatten)]
+        caps: CapChange,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Switch a key on again.
     Enable {
         #[arg(value_name = "PUBLIC_KEY")]
@@ -44,6 +53,61 @@ pub enum Keys {
         #[command(flatten)]
         output: Output,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct CapChange {
+    /// Turns of one anonymous visitor, ever.
+    #[arg(long, value_name = "N", value_parser = cap::<u32>)]
+    anonymous_turns: Option<Cap<u32>>,
+    /// Turns of all anonymous visitors of one address a day; ten times --anonymous-turns where this is off.
+    #[arg(long, value_name = "N", value_parser = cap::<u32>)]
+    anonymous_turns_per_address_per_day: Option<Cap<u32>>,
+    #[arg(long, value_name = "N", value_parser = cap::<u32>)]
+    sessions_per_day: Option<Cap<u32>>,
+    #[arg(long, value_name = "N", value_parser = cap::<u32>)]
+    minutes_per_day: Option<Cap<u32>>,
+    #[arg(long, value_name = "N", value_parser = cap::<u32>)]
+    minutes_per_month: Option<Cap<u32>>,
+    /// Tokens of the model, in and out.
+    #[arg(long, value_name = "N", value_parser = cap::<u64>)]
+    tokens_per_day: Option<Cap<u64>>,
+    #[arg(long, value_name = "N", value_parser = cap::<u64>)]
+    tokens_per_month: Option<Cap<u64>>,
+}
+
+/// A number, or `off`.
+#[derive(Clone, Copy, Debug)]
+struct Cap<N>(Option<N>);
+
+fn cap<N: std::str::FromStr>(text: &str) -> Result<Cap<N>, String> {
+    if text == "off" {
+        return Ok(Cap(None));
+    }
+    let number = text.parse();
+    number
+        .map(|n| Cap(Some(n)))
+        .map_err(|_| "give a number, or `off`".into())
+}
+
+impl CapChange {
+    fn apply(self, caps: Caps) -> Caps {
+        fn set<N>(change: Option<Cap<N>>, now: Option<N>) -> Option<N> {
+            change.map_or(now, |cap| cap.0)
+        }
+        Caps {
+            anonymous_turns: set(self.anonymous_turns, caps.anonymous_turns),
+            anonymous_turns_per_address_per_day: set(
+                self.anonymous_turns_per_address_per_day,
+                caps.anonymous_turns_per_address_per_day,
+            ),
+            sessions_per_day: set(self.sessions_per_day, caps.sessions_per_day),
+            minutes_per_day: set(self.minutes_per_day, caps.minutes_per_day),
+            minutes_per_month: set(self.minutes_per_month, caps.minutes_per_month),
+            tokens_per_day: set(self.tokens_per_day, caps.tokens_per_day),
+            tokens_per_month: set(self.tokens_per_month, caps.tokens_per_month),
+        }
+    }
 }
 
 pub async fn run(
@@ -103,6 +167,15 @@ pub async fn run(
                 &rows,
             ))
         }
+        Keys::Limit { key, caps, output } => {
+            let caps = caps.apply(keys::get(store, ACCOUNT, &key).await?.caps);
+            let key = keys::set_caps(store, ACCOUNT, &key, caps).await?;
+            Ok(if output.json {
+                json(&shown(&key))
+            } else {
+                format!("Set the caps of the key \"{}\".", key.name)
+            })
+        }
         Keys::Disable { key, output } => switch(store, &key, false, output).await,
         Keys::Enable { key, output } => switch(store, &key, true, output).await,
     }
@@ -134,6 +207,7 @@ fn shown(key: &WidgetKey) -> Value {
         "origins": key.origins,
         "agent_id": key.agent_id,
         "enabled": key.enabled,
+        "caps": key.caps,
         "created_ms": key.created_ms,
     })
 }

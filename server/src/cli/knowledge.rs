@@ -2,25 +2,34 @@
 
 use super::table::table;
 use super::{Output, json};
-use crate::service::knowledge::{self, AddedDocument, NewDocument};
+use crate::extract::Extractor;
+use crate::service::knowledge::{self, AddedDocument, Agents, NewDocument};
 use crate::service::{ACCOUNT, ServiceError};
 use crate::store::{KnowledgeDocument, Store};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Subcommand)]
 pub enum Knowledge {
-    /// Add .txt or .md documents. One with the title of an earlier one takes its place.
+    /// Add .txt, .md, .pdf or .docx documents. One with the title of an earlier one takes its place.
     Add {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// For this agent only; without it for every agent.
-        #[arg(long, value_name = "ID")]
-        agent: Option<String>,
+        /// For this agent only. Repeat for more; without it for every agent.
+        #[arg(long = "agent", value_name = "ID")]
+        agents: Vec<String>,
         /// Title, instead of the first heading. For one file only.
         #[arg(long)]
         title: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Say which agents may use a document.
+    Attach {
+        id: String,
+        #[command(flatten)]
+        agents: Attached,
         #[command(flatten)]
         output: Output,
     },
@@ -37,11 +46,29 @@ pub enum Knowledge {
     },
 }
 
-pub async fn run(command: Knowledge, store: &dyn Store) -> Result<String, ServiceError> {
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Attached {
+    /// For this agent. Repeat for more.
+    #[arg(long = "agent", value_name = "ID")]
+    agents: Vec<String>,
+    /// For every agent, also those to come.
+    #[arg(long)]
+    all: bool,
+    /// For none at the moment.
+    #[arg(long)]
+    none: bool,
+}
+
+pub async fn run(
+    command: Knowledge,
+    store: &dyn Store,
+    extractor: &Extractor,
+) -> Result<String, ServiceError> {
     match command {
         Knowledge::Add {
             files,
-            agent,
+            agents,
             title,
             output,
         } => {
@@ -54,16 +81,29 @@ pub async fn run(command: Knowledge, store: &dyn Store) -> Result<String, Servic
             // All are read before the first is stored: a wrong path leaves nothing half done.
             let new = files
                 .iter()
-                .map(|path| read(path, title.clone(), agent.clone()))
+                .map(|path| read(path, title.clone(), &agents))
                 .collect::<Result<Vec<_>, _>>()?;
             let mut added = Vec::with_capacity(new.len());
             for document in new {
-                added.push(knowledge::add(store, ACCOUNT, document).await?);
+                added.push(knowledge::add(store, extractor, ACCOUNT, document).await?);
             }
             if output.json {
                 return Ok(json(&added.iter().map(shown_added).collect()));
             }
             Ok(added.iter().map(told).collect::<Vec<_>>().join("\n"))
+        }
+        Knowledge::Attach { id, agents, output } => {
+            let agents = if agents.all {
+                Agents::All
+            } else {
+                Agents::Only(agents.agents)
+            };
+            let document = knowledge::attach(store, ACCOUNT, &id, agents).await?;
+            Ok(if output.json {
+                json(&shown(&document))
+            } else {
+                format!("\"{}\" is for {}.", document.title, audience(&document))
+            })
         }
         Knowledge::List { output } => {
             let documents = knowledge::list(store, ACCOUNT).await?;
@@ -79,14 +119,14 @@ pub async fn run(command: Knowledge, store: &dyn Store) -> Result<String, Servic
             let row = |document: &KnowledgeDocument| {
                 vec![
                     document.id.clone(),
-                    document.agent_id.clone().unwrap_or_else(|| "all".into()),
+                    audience(document),
                     format!("{} kB", document.text.len().div_ceil(1_000)),
                     document.title.clone(),
                     document.url.clone().unwrap_or_default(),
                 ]
             };
             let rows: Vec<_> = documents.iter().map(row).collect();
-            Ok(table(&["ID", "AGENT", "SIZE", "TITLE", "SOURCE"], &rows))
+            Ok(table(&["ID", "AGENTS", "SIZE", "TITLE", "SOURCE"], &rows))
         }
         Knowledge::Remove { id, output } => {
             knowledge::remove(store, ACCOUNT, &id).await?;
@@ -102,7 +142,7 @@ pub async fn run(command: Knowledge, store: &dyn Store) -> Result<String, Servic
 fn read(
     path: &Path,
     title: Option<String>,
-    agent_id: Option<String>,
+    agents: &[String],
 ) -> Result<NewDocument, ServiceError> {
     let bytes = std::fs::read(path)
         .map_err(|e| ServiceError::Invalid(format!("cannot read {}: {e}", path.display())))?;
@@ -115,8 +155,16 @@ fn read(
         file_name,
         bytes,
         title,
-        agent_id,
+        agents: (!agents.is_empty()).then(|| Agents::Only(agents.to_vec())),
     })
+}
+
+fn audience(document: &KnowledgeDocument) -> String {
+    match document.agent_ids.as_deref() {
+        None => "all".into(),
+        Some([]) => "none".into(),
+        Some(ids) => ids.join(", "),
+    }
 }
 
 fn told(added: &AddedDocument) -> String {
@@ -141,7 +189,7 @@ fn shown(document: &KnowledgeDocument) -> Value {
         "id": document.id,
         "title": document.title,
         "url": document.url,
-        "agent_id": document.agent_id,
+        "agent_ids": document.agent_ids,
         "bytes": document.text.len(),
         "created_ms": document.created_ms,
     })

@@ -165,10 +165,148 @@ async fn wrong_orders_say_what_to_do() {
     .await;
     refused(dir, &["knowledge", "remove", "d_no"], "knowledge list").await;
     refused(dir, &["knowledge", "add", &file("none.md")], "cannot read").await;
-    refused(dir, &["knowledge", "add", &file("a.pdf")], ".txt or .md").await;
-    refused(dir, &["knowledge", "add", &file("b.md")], "UTF-8").await;
+    refused(
+        dir,
+        &["knowledge", "add", &file("a.pdf")],
+        "what the end of its name says",
+    )
+    .await;
+    refused(dir, &["knowledge", "add", &file("b.md")], "holds no text").await;
     refused(dir, &["knowledge", "add", &file("c.md")], "no text").await;
     refused(dir, &["knowledge", "add", &file("d.md")], "https://").await;
+}
+
+#[tokio::test]
+async fn caps_are_set_one_by_one_and_taken_off() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path();
+    let create = "keys create --name Shop --origin https://shop.example";
+    let made = run_json(dir, &create.split(' ').collect::<Vec<_>>()).await;
+    let key = made["public_key"].as_str().expect("a key");
+    assert_eq!(made["caps"]["tokens_per_day"], Value::Null);
+    let limit = |rest: &'static str| ["keys", "limit", key].into_iter().chain(rest.split(' '));
+    let caps = async |rest| run_json(dir, &limit(rest).collect::<Vec<_>>()).await["caps"].clone();
+    caps("--tokens-per-day 5000 --anonymous-turns 3").await;
+    let set = caps("--anonymous-turns off --sessions-per-day 0").await;
+    assert_eq!(
+        (&set["tokens_per_day"], &set["anonymous_turns"]),
+        (&5_000.into(), &Value::Null)
+    );
+    assert_eq!(set["sessions_per_day"], 0);
+    let wrong = [
+        "karta-server",
+        "keys",
+        "limit",
+        key,
+        "--minutes-per-day",
+        "-1",
+    ];
+    assert!(Cli::try_parse_from(wrong).is_err());
+    refused(dir, &["keys", "limit", "pk_no"], "keys list").await;
+}
+
+#[tokio::test]
+async fn agent_settings_have_bounds_and_can_be_taken_away() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path();
+    let update = ["agents", "update", "a_first"];
+    let set = [
+        "--response-delay-ms",
+        "1500",
+        "--retention-days",
+        "30",
+        "--upload",
+        "on",
+    ];
+    let changed = run_json(dir, &[&update[..], &set].concat()).await;
+    assert_eq!(
+        (&changed["response_delay_ms"], &changed["retention_days"]),
+        (&1_500.into(), &30.into())
+    );
+    assert_eq!(changed["upload_enabled"], true);
+    let unset = [
+        "--response-delay-ms",
+        "0",
+        "--retention-days",
+        "0",
+        "--upload",
+        "off",
+    ];
+    let changed = run_json(dir, &[&update[..], &unset].concat()).await;
+    assert_eq!(
+        (&changed["response_delay_ms"], &changed["retention_days"]),
+        (&0.into(), &Value::Null)
+    );
+    refused(
+        dir,
+        &[&update[..], &["--response-delay-ms", "30001"]].concat(),
+        "30000",
+    )
+    .await;
+    refused(
+        dir,
+        &[&update[..], &["--retention-days", "3651"]].concat(),
+        "3650",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_document_goes_to_several_agents_and_keeps_its_title() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path();
+    let ada = run_json(dir, &["agents", "create", "--name", "Ada"]).await;
+    let ada = ada["id"].as_str().expect("an id");
+    let file = dir.join("prices.md").to_string_lossy().into_owned();
+    std::fs::write(&file, "# Prices\n\nFive euros.").expect("written");
+    let add = [
+        "knowledge",
+        "add",
+        &file,
+        "--agent",
+        "a_first",
+        "--agent",
+        ada,
+    ];
+    let added = run_json(dir, &add).await;
+    let id = added[0]["id"].as_str().expect("an id");
+    assert_eq!(added[0]["agent_ids"].as_array().map(Vec::len), Some(2));
+    let none = run_json(dir, &["knowledge", "attach", id, "--none"]).await;
+    assert_eq!(none["agent_ids"], serde_json::json!([]));
+    let one = run_json(dir, &["knowledge", "attach", id, "--agent", ada]).await;
+    assert_eq!(one["agent_ids"], serde_json::json!([ada]));
+    let renewed = run_json(dir, &["knowledge", "add", &file]).await;
+    assert_eq!(
+        (&renewed[0]["id"], &renewed[0]["agent_ids"]),
+        (&added[0]["id"], &one["agent_ids"]),
+        "a renewed document keeps its agents"
+    );
+    let all = run_json(dir, &["knowledge", "attach", id, "--all"]).await;
+    assert_eq!(all["agent_ids"], Value::Null);
+    refused(
+        dir,
+        &["knowledge", "attach", id, "--agent", "a_no"],
+        "agents list",
+    )
+    .await;
+    refused(
+        dir,
+        &["knowledge", "attach", "d_no", "--all"],
+        "knowledge list",
+    )
+    .await;
+    let store = service::open(dir).await.expect("a store");
+    let replaced = service::knowledge::replace(
+        &*store,
+        &Extractor::default(),
+        service::ACCOUNT,
+        id,
+        "new.txt",
+        b"# Other heading\n\nSix euros.",
+    )
+    .await
+    .expect("replaced");
+    assert_eq!(replaced.document.title, "Prices", "a title is permanent");
 }
 
 #[tokio::test]

@@ -7,6 +7,10 @@ use karta_protocol::AuthMode;
 /// The agent that a new server begins with.
 const FIRST_ID: &str = "a_first";
 const PROMPTS_MAX: usize = 6;
+/// A visitor who waits longer believes that nobody is there.
+pub const RESPONSE_DELAY_MAX_MS: u32 = 30_000;
+/// Ten years: longer is for ever.
+pub const RETENTION_MAX_DAYS: u32 = 3_650;
 
 /// Fields to set; None leaves a field as it is. An empty text takes an optional field away.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +23,11 @@ pub struct AgentChange {
     pub runtime: Option<String>,
     pub model: Option<String>,
     pub temperature: Option<f32>,
+    /// 0: at once.
+    pub response_delay_ms: Option<u32>,
+    /// 0: conversations are kept.
+    pub retention_days: Option<u32>,
+    pub upload_enabled: Option<bool>,
     pub widget_enabled: Option<bool>,
     pub auth_mode: Option<AuthMode>,
 }
@@ -136,6 +145,23 @@ fn changed(mut agent: Agent, change: AgentChange) -> Result<Agent, ServiceError>
         }
         agent.temperature = Some(temperature);
     }
+    if let Some(delay_ms) = change.response_delay_ms {
+        if delay_ms > RESPONSE_DELAY_MAX_MS {
+            return Err(ServiceError::Invalid(format!(
+                "the response delay must not be longer than {RESPONSE_DELAY_MAX_MS} ms"
+            )));
+        }
+        agent.response_delay_ms = delay_ms;
+    }
+    if let Some(days) = change.retention_days {
+        if days > RETENTION_MAX_DAYS {
+            return Err(ServiceError::Invalid(format!(
+                "conversations are kept at most {RETENTION_MAX_DAYS} days, or for ever (0)"
+            )));
+        }
+        agent.retention_days = (days > 0).then_some(days);
+    }
+    agent.upload_enabled = change.upload_enabled.unwrap_or(agent.upload_enabled);
     agent.widget_enabled = change.widget_enabled.unwrap_or(agent.widget_enabled);
     agent.auth_mode = change.auth_mode.unwrap_or(agent.auth_mode);
     Ok(agent)

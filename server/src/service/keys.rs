@@ -3,7 +3,7 @@
 use super::{ServiceError, known_agent, line};
 use crate::auth::master::MasterKey;
 use crate::auth::origin::canonical_entry;
-use crate::store::{Store, WidgetKey, new_id, now_ms};
+use crate::store::{Caps, Store, WidgetKey, new_id, now_ms};
 use rand::RngCore as _;
 use std::fmt::Write as _;
 use subtle::ConstantTimeEq as _;
@@ -46,6 +46,7 @@ pub async fn create(
         origins,
         agent_id: new.agent_id,
         enabled: true,
+        caps: Caps::default(),
         created_ms: now_ms(),
     };
     store.put_key(&key).await?;
@@ -56,6 +57,17 @@ pub async fn list(store: &dyn Store, account: &str) -> Result<Vec<WidgetKey>, Se
     Ok(store.keys(account).await?)
 }
 
+/// By its public key or id.
+pub async fn get(store: &dyn Store, account: &str, key: &str) -> Result<WidgetKey, ServiceError> {
+    let keys = store.keys(account).await?;
+    let found = keys
+        .into_iter()
+        .find(|k| k.public_key == key || k.id == key);
+    found.ok_or_else(|| {
+        ServiceError::NotFound("there is no such key; `keys list` shows them all".into())
+    })
+}
+
 /// Switches a key by its public key or id.
 pub async fn set_enabled(
     store: &dyn Store,
@@ -63,14 +75,21 @@ pub async fn set_enabled(
     key: &str,
     enabled: bool,
 ) -> Result<WidgetKey, ServiceError> {
-    let keys = store.keys(account).await?;
-    let found = keys
-        .into_iter()
-        .find(|k| k.public_key == key || k.id == key);
-    let mut found = found.ok_or_else(|| {
-        ServiceError::NotFound("there is no such key; `keys list` shows them all".into())
-    })?;
+    let mut found = get(store, account, key).await?;
     found.enabled = enabled;
+    store.put_key(&found).await?;
+    Ok(found)
+}
+
+/// Replaces all caps of a key, by its public key or id. They count from now on; what was used up before stays counted.
+pub async fn set_caps(
+    store: &dyn Store,
+    account: &str,
+    key: &str,
+    caps: Caps,
+) -> Result<WidgetKey, ServiceError> {
+    let mut found = get(store, account, key).await?;
+    found.caps = caps;
     store.put_key(&found).await?;
     Ok(found)
 }

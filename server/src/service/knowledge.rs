@@ -1,11 +1,11 @@
-//! The owner's documents: text and Markdown, read, titled and stored. The store cuts them into passages.
+//! The owner's documents: read, titled, attached to agents and stored. The store cuts them into passages.
 
 use super::{ServiceError, known_agent, line, web_address};
+use crate::extract::{Extractor, Unreadable};
 use crate::store::passage::{first_heading, split};
 use crate::store::{KnowledgeDocument, Store, new_id, now_ms};
 
-/// A book of a thousand pages. More is a mistake, or belongs in several documents.
-pub const DOCUMENT_MAX_BYTES: usize = 4 * 1024 * 1024;
+const TITLE_MAX: usize = 200;
 /// `Source: URL` is looked for in the first lines only: further down it is the owner's text.
 const SOURCE_WITHIN_LINES: usize = 6;
 
@@ -13,8 +13,18 @@ const SOURCE_WITHIN_LINES: usize = 6;
 pub struct NewDocument {
     pub file_name: String,
     pub bytes: Vec<u8>,
+    /// None: the first heading, or else the file's name.
     pub title: Option<String>,
-    pub agent_id: Option<String>,
+    pub agents: Option<Agents>,
+}
+
+/// Who may use a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Agents {
+    /// Every agent of the account, also those to come.
+    All,
+    /// These; none yet where it is empty.
+    Only(Vec<String>),
 }
 
 #[derive(Clone, Debug)]
@@ -25,40 +35,98 @@ pub struct AddedDocument {
     pub replaced: bool,
 }
 
+/// Adds a document, or renews the one with the same title: titles are what owners and visitors know a document by. A renewed one
+/// keeps its agents where none are named; a new one is for all.
 pub async fn add(
     store: &dyn Store,
+    extractor: &Extractor,
     account: &str,
     new: NewDocument,
 ) -> Result<AddedDocument, ServiceError> {
-    if let Some(agent_id) = &new.agent_id {
-        known_agent(store, account, agent_id).await?;
-    }
-    let Read { title, url, text } = read(&new)?;
-    let passages = split(&text).len();
-    if passages == 0 {
-        return Err(invalid(&new, "holds no text"));
-    }
-    let same = store
-        .documents(account)
-        .await?
-        .into_iter()
-        .find(|d| d.title == title && d.agent_id == new.agent_id);
+    let read = read(extractor, &new.file_name, &new.bytes).await?;
+    let title = match (&new.title, first_heading(&read.text)) {
+        (Some(title), _) => title.clone(),
+        (None, Some(heading)) => heading,
+        (None, None) => {
+            let (stem, _) = new
+                .file_name
+                .rsplit_once('.')
+                .unwrap_or((&new.file_name, ""));
+            capitalised(&stem.replace(['_', '-'], " "))
+        }
+    };
+    let title: String = title.trim().chars().take(TITLE_MAX).collect();
+    let title = line("the title", &title, TITLE_MAX)?;
+    let documents = store.documents(account).await?;
+    let same = documents.into_iter().find(|d| d.title == title);
     let replaced = same.is_some();
+    let agent_ids = match new.agents {
+        Some(agents) => known_agents(store, account, agents).await?,
+        None => same.as_ref().and_then(|d| d.agent_ids.clone()),
+    };
     let document = KnowledgeDocument {
         id: same.map_or_else(|| new_id("d"), |d| d.id),
         account: account.to_owned(),
-        agent_id: new.agent_id,
+        agent_ids,
         title,
-        url,
-        text,
+        url: read.url,
+        text: read.text,
         created_ms: now_ms(),
     };
     store.put_document(&document).await?;
     Ok(AddedDocument {
         document,
-        passages,
+        passages: read.passages,
         replaced,
     })
+}
+
+/// New content for a document. Its title stays: that is what it is known by.
+pub async fn replace(
+    store: &dyn Store,
+    extractor: &Extractor,
+    account: &str,
+    id: &str,
+    file_name: &str,
+    bytes: &[u8],
+) -> Result<AddedDocument, ServiceError> {
+    let old = get(store, account, id).await?;
+    let read = read(extractor, file_name, bytes).await?;
+    let document = KnowledgeDocument {
+        url: read.url,
+        text: read.text,
+        created_ms: now_ms(),
+        ..old
+    };
+    store.put_document(&document).await?;
+    Ok(AddedDocument {
+        document,
+        passages: read.passages,
+        replaced: true,
+    })
+}
+
+/// Says anew who may use a document.
+pub async fn attach(
+    store: &dyn Store,
+    account: &str,
+    id: &str,
+    agents: Agents,
+) -> Result<KnowledgeDocument, ServiceError> {
+    let document = KnowledgeDocument {
+        agent_ids: known_agents(store, account, agents).await?,
+        ..get(store, account, id).await?
+    };
+    store.put_document(&document).await?;
+    Ok(document)
+}
+
+pub async fn get(
+    store: &dyn Store,
+    account: &str,
+    id: &str,
+) -> Result<KnowledgeDocument, ServiceError> {
+    store.document(account, id).await?.ok_or_else(unknown)
 }
 
 pub async fn list(
@@ -72,63 +140,53 @@ pub async fn remove(store: &dyn Store, account: &str, id: &str) -> Result<(), Se
     if store.remove_document(account, id).await? {
         Ok(())
     } else {
-        Err(ServiceError::NotFound(
-            "there is no such document; `knowledge list` shows them all".into(),
-        ))
+        Err(unknown())
     }
+}
+
+fn unknown() -> ServiceError {
+    ServiceError::NotFound("there is no such document; `knowledge list` shows them all".into())
+}
+
+async fn known_agents(
+    store: &dyn Store,
+    account: &str,
+    agents: Agents,
+) -> Result<Option<Vec<String>>, ServiceError> {
+    let Agents::Only(mut ids) = agents else {
+        return Ok(None);
+    };
+    ids.sort();
+    ids.dedup();
+    for id in &ids {
+        known_agent(store, account, id).await?;
+    }
+    Ok(Some(ids))
 }
 
 struct Read {
-    title: String,
     url: Option<String>,
     text: String,
+    passages: usize,
 }
 
-fn read(new: &NewDocument) -> Result<Read, ServiceError> {
-    let (stem, extension) = new
-        .file_name
-        .rsplit_once('.')
-        .unwrap_or((&new.file_name, ""));
-    if !matches!(
-        extension.to_ascii_lowercase().as_str(),
-        "txt" | "md" | "markdown"
-    ) {
-        return Err(invalid(
-            new,
-            "is not a .txt or .md file; save it as one of these",
-        ));
+async fn read(extractor: &Extractor, file_name: &str, bytes: &[u8]) -> Result<Read, ServiceError> {
+    let unreadable = |why| ServiceError::Unreadable(file_name.to_owned(), why);
+    let text = extractor.text(file_name, bytes).await.map_err(unreadable)?;
+    let (url, text) = source(file_name, &text)?;
+    let passages = split(&text).len();
+    if passages == 0 {
+        return Err(unreadable(Unreadable::NoText));
     }
-    if new.bytes.len() > DOCUMENT_MAX_BYTES {
-        return Err(invalid(
-            new,
-            "is larger than 4 MB; split it into several documents",
-        ));
-    }
-    let text = std::str::from_utf8(&new.bytes)
-        .map_err(|_| invalid(new, "is not UTF-8 text; save it as UTF-8"))?;
-    if text.contains('\0') {
-        return Err(invalid(new, "is not a text file"));
-    }
-    let text = text
-        .trim_start_matches('\u{feff}')
-        .replace("\r\n", "\n")
-        .replace('\r', "\n");
-    let (url, text) = source(new, &text)?;
-    let title = match (&new.title, first_heading(&text)) {
-        (Some(title), _) => title.clone(),
-        (None, Some(heading)) => heading,
-        (None, None) => capitalised(&stem.replace(['_', '-'], " ")),
-    };
-    let title: String = title.trim().chars().take(200).collect();
     Ok(Read {
-        title: line("the title", &title, 200)?,
         url,
         text,
+        passages,
     })
 }
 
 /// Takes the `Source:` line out of the text: it is about the document, not in it.
-fn source(new: &NewDocument, text: &str) -> Result<(Option<String>, String), ServiceError> {
+fn source(file_name: &str, text: &str) -> Result<(Option<String>, String), ServiceError> {
     let mut url = None;
     let mut rest = String::with_capacity(text.len());
     for (at, line) in text.split_inclusive('\n').enumerate() {
@@ -138,7 +196,7 @@ fn source(new: &NewDocument, text: &str) -> Result<(Option<String>, String), Ser
         match named {
             Some((_, address)) => {
                 let address = address.trim().trim_start_matches('<').trim_end_matches('>');
-                let field = format!("{}: `Source:`", new.file_name);
+                let field = format!("{file_name}: `Source:`");
                 url = Some(web_address(&field, address)?);
             }
             None => rest.push_str(line),
@@ -152,8 +210,4 @@ fn capitalised(words: &str) -> String {
     let mut chars = words.chars();
     let first = chars.next().map(|c| c.to_uppercase().to_string());
     first.unwrap_or_default() + chars.as_str()
-}
-
-fn invalid(new: &NewDocument, what: &str) -> ServiceError {
-    ServiceError::Invalid(format!("{} {what}", new.file_name))
 }

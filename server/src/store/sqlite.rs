@@ -29,6 +29,10 @@ const READERS: u32 = 4;
 /// How long a statement waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// All documents of an account, or the one with the id.
+const DOCUMENTS: &str = "SELECT d.*, (SELECT json_group_array(agent_id) FROM document_agents WHERE document_id = d.id) AS agents
+    FROM documents d WHERE account = ?1 AND (?2 IS NULL OR id = ?2) ORDER BY created_ms, id";
+
 pub struct SqliteStore {
     readers: SqlitePool,
     writer: Writer,
@@ -166,13 +170,28 @@ impl Store for SqliteStore {
     }
 
     async fn documents(&self, account: &str) -> Result<Vec<KnowledgeDocument>, StoreError> {
-        sqlx::query("SELECT * FROM documents WHERE account = ? ORDER BY created_ms, id")
+        sqlx::query(DOCUMENTS)
             .bind(account)
+            .bind(None::<&str>)
             .fetch_all(&self.readers)
             .await?
             .iter()
             .map(row::document)
             .collect()
+    }
+
+    async fn document(
+        &self,
+        account: &str,
+        id: &str,
+    ) -> Result<Option<KnowledgeDocument>, StoreError> {
+        sqlx::query(DOCUMENTS)
+            .bind(account)
+            .bind(id)
+            .fetch_optional(&self.readers)
+            .await?
+            .map(|r| row::document(&r))
+            .transpose()
     }
 
     async fn put_document(&self, document: &KnowledgeDocument) -> Result<(), StoreError> {

@@ -13,6 +13,7 @@ use karta_server::auth::limit::{Limits, Rates};
 use karta_server::auth::master::MasterKey;
 use karta_server::auth::revocation::KeyWatch;
 use karta_server::auth::token::Tokens;
+use karta_server::extract::Extractor;
 use karta_server::router;
 use karta_server::service::{self, ACCOUNT, agents, keys};
 use karta_server::session::Sessions;
@@ -75,6 +76,7 @@ impl Server {
             tokens: Arc::new(Tokens::new(&master)),
             limits: Arc::new(Limits::new(&rates)),
             key_watch: KeyWatch::start(store.clone(), stopping.clone()),
+            extractor: Extractor::default(),
             trusted_proxies: Arc::new(["10.0.0.0/8".parse().expect("a range")]),
             clock: Clock(Arc::new(move || {
                 Clock::system().now_ms() + ahead.load(Ordering::SeqCst)

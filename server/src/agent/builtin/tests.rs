@@ -1,6 +1,7 @@
 //! Questions in visitors' own words over the demo shop's documents.
 
 use super::*;
+use crate::extract::Extractor;
 use crate::service::knowledge::{self, NewDocument};
 use crate::store::Agent;
 use crate::store::sqlite::SqliteStore;
@@ -47,7 +48,9 @@ impl Shop {
                 bytes,
                 ..NewDocument::default()
             };
-            knowledge::add(&*store, "main", new).await.expect("added");
+            knowledge::add(&*store, &Extractor::default(), "main", new)
+                .await
+                .expect("added");
         }
         Self {
             _dir: dir,

@@ -274,7 +274,7 @@ async fn documents_go_to_the_model_and_are_named_as_sources() {
     let document = KnowledgeDocument {
         id: "d_1".into(),
         account: "main".into(),
-        agent_id: None,
+        agent_ids: None,
         title: "Vouchers".into(),
         url: Some("https://shop.example/vouchers".into()),
         text: "Gift cards are valid for five years.".into(),

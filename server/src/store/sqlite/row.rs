@@ -16,6 +16,7 @@ pub fn key(row: &SqliteRow) -> Result<WidgetKey, StoreError> {
         origins: json(row, "origins")?,
         agent_id: row.try_get("agent_id")?,
         enabled: row.try_get("enabled")?,
+        caps: json(row, "caps")?,
         created_ms: unsigned(row, "created_ms")?,
     })
 }
@@ -29,10 +30,15 @@ pub fn branding(row: &SqliteRow) -> Result<Branding, StoreError> {
 }
 
 pub fn document(row: &SqliteRow) -> Result<KnowledgeDocument, StoreError> {
+    let for_all: bool = row.try_get("for_all")?;
     Ok(KnowledgeDocument {
         id: row.try_get("id")?,
         account: row.try_get("account")?,
-        agent_id: row.try_get("agent_id")?,
+        agent_ids: if for_all {
+            None
+        } else {
+            Some(json(row, "agents")?)
+        },
         title: row.try_get("title")?,
         url: row.try_get("url")?,
         text: row.try_get("body")?,

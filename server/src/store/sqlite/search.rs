@@ -33,7 +33,9 @@ pub async fn search(
         count(pool, &mut terms).await?;
     }
     let row = sqlx::query(
-        "SELECT count(*) AS n FROM passages WHERE account = ? AND (agent_id IS NULL OR agent_id = ?)",
+        "SELECT count(*) AS n FROM passages p JOIN documents d ON d.id = p.document_id
+         WHERE p.account = ? AND (d.for_all OR EXISTS (
+             SELECT 1 FROM document_agents a WHERE a.document_id = d.id AND a.agent_id = ?))",
     )
     .bind(account)
     .bind(agent_id)
@@ -53,7 +55,8 @@ pub async fn search(
          FROM passages_index
          JOIN passages p ON p.id = passages_index.rowid
          JOIN documents d ON d.id = p.document_id
-         WHERE passages_index MATCH ? AND p.account = ? AND (p.agent_id IS NULL OR p.agent_id = ?)
+         WHERE passages_index MATCH ? AND p.account = ? AND (d.for_all OR EXISTS (
+             SELECT 1 FROM document_agents a WHERE a.document_id = d.id AND a.agent_id = ?))
          ORDER BY rank, p.id LIMIT ?",
     )
     .bind(matching)

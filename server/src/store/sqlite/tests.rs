@@ -1,7 +1,7 @@
 //! The store over real files: what is acknowledged is there, in order, once.
 
 use super::*;
-use crate::store::{new_id, now_ms};
+use crate::store::{Caps, new_id, now_ms};
 use karta_protocol::{EventType, SessionInfo, SessionStatus, StopReason};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ fn document(id: &str, agent_id: Option<&str>, account: &str, text: &str) -> Know
     KnowledgeDocument {
         id: id.into(),
         account: account.into(),
-        agent_id: agent_id.map(Into::into),
+        agent_ids: agent_id.map(|id| vec![id.into()]),
         title: "Title".into(),
         url: None,
         text: text.into(),
@@ -169,6 +169,7 @@ async fn a_write_that_fails_does_not_fail_those_beside_it() {
                             origins: Vec::new(),
                             agent_id: Some("a_none".into()),
                             enabled: true,
+                            caps: Caps::default(),
                             created_ms: 1,
                         };
                         store.put_key(&key).await.is_err()
@@ -450,6 +451,69 @@ async fn search_keeps_to_the_agents_documents() {
     );
     assert!(!store.remove_document("other", "d_1").await.expect("kept"));
     assert!(store.remove_document("main", "d_1").await.expect("removed"));
+    assert!(found(&store, "a_2", "parcels").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_document_for_several_agents_is_found_by_each_of_them_only() {
+    let dir = dir();
+    let store = open(dir.path()).await;
+    for id in ["a_1", "a_2", "a_3"] {
+        let agent = Agent {
+            id: id.into(),
+            account: "main".into(),
+            ..Agent::default()
+        };
+        store.put_agent(&agent).await.expect("put");
+    }
+    let mut shared = document("d_1", Some("a_1"), "main", "Two agents ship parcels.");
+    shared.agent_ids = Some(vec!["a_1".into(), "a_2".into()]);
+    store.put_document(&shared).await.expect("put");
+    for (agent, n) in [("a_1", 1), ("a_2", 1), ("a_3", 0)] {
+        assert_eq!(found(&store, agent, "parcels").await.len(), n, "{agent}");
+    }
+    let read = store.document("main", "d_1").await.expect("read");
+    assert_eq!(read.as_ref(), Some(&shared));
+    assert_eq!(store.document("other", "d_1").await.expect("read"), None);
+    shared.agent_ids = Some(Vec::new());
+    store.put_document(&shared).await.expect("put");
+    assert!(found(&store, "a_1", "parcels").await.is_empty());
+    let read = store.document("main", "d_1").await.expect("read");
+    assert_eq!(read.expect("there").agent_ids, Some(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_layout_keeps_its_agents_keys_and_documents() {
+    let dir = dir();
+    let options = SqliteConnectOptions::new()
+        .filename(dir.path().join("karta.db"))
+        .create_if_missing(true);
+    let mut old = SqliteConnection::connect_with(&options)
+        .await
+        .expect("open");
+    let mut first = sqlx::migrate!("./migrations/sqlite");
+    first.migrations.to_mut().retain(|m| m.version == 1);
+    first.run(&mut old).await.expect("the first layout");
+    for sql in [
+        r#"INSERT INTO agents VALUES ('a_1', 'main', '{"id":"a_1","account":"main","name":"Ada","avatar_url":null,"greeting":null,
+            "suggested_prompts":[],"instruction":null,"runtime":"auto","model":null,"temperature":null,"widget_enabled":true,
+            "auth_mode":"both","created_ms":1}', 1)"#,
+        "INSERT INTO widget_keys VALUES ('k_1', 'main', 'Shop', 'pk_1', '', '[]', 'a_1', 1, 1)",
+        "INSERT INTO documents VALUES ('d_1', 'main', 'a_1', 'One', NULL, 'Parcels.', 1), ('d_2', 'main', NULL, 'Two', NULL, 'x', 2)",
+        "INSERT INTO passages VALUES (1, 'd_1', 'main', 'a_1', 'One', '', 'Parcels.')",
+    ] {
+        sqlx::query(sql).execute(&mut old).await.expect("inserted");
+    }
+    old.close().await.expect("closed");
+    let store = open(dir.path()).await;
+    let agent = store.agent("a_1").await.expect("read").expect("there");
+    assert_eq!((agent.name.as_str(), agent.response_delay_ms), ("Ada", 0));
+    let keys = store.keys("main").await.expect("read");
+    assert_eq!(keys[0].caps, Caps::default());
+    let documents = store.documents("main").await.expect("read");
+    assert_eq!(documents[0].agent_ids, Some(vec!["a_1".into()]));
+    assert_eq!(documents[1].agent_ids, None);
+    assert_eq!(found(&store, "a_1", "parcels").await.len(), 1);
     assert!(found(&store, "a_2", "parcels").await.is_empty());
 }
 

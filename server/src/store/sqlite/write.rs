@@ -223,10 +223,11 @@ async fn put_feedback(
 }
 
 async fn put_key(tx: &mut SqliteConnection, key: &WidgetKey) -> Result<Wrote, StoreError> {
-    let sql = "INSERT INTO widget_keys (id, account, name, public_key, secret_hash, origins, agent_id, enabled, created_ms)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    let sql = "INSERT INTO widget_keys (id, account, name, public_key, secret_hash, origins, agent_id, enabled, caps, created_ms)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                ON CONFLICT (id) DO UPDATE SET name = excluded.name, secret_hash = excluded.secret_hash,
-                   origins = excluded.origins, agent_id = excluded.agent_id, enabled = excluded.enabled";
+                   origins = excluded.origins, agent_id = excluded.agent_id, enabled = excluded.enabled,
+                   caps = excluded.caps";
     done(
         sqlx::query(sql)
             .bind(&key.id)
@@ -237,6 +238,7 @@ async fn put_key(tx: &mut SqliteConnection, key: &WidgetKey) -> Result<Wrote, St
             .bind(json(&key.origins)?)
             .bind(&key.agent_id)
             .bind(key.enabled)
+            .bind(json(&key.caps)?)
             .bind(integer(key.created_ms))
             .execute(tx)
             .await,
@@ -267,23 +269,30 @@ async fn put_document(
         .bind(&document.id)
         .execute(&mut *tx)
         .await?;
-    let sql = "INSERT INTO documents (id, account, agent_id, title, url, body, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    let sql = "INSERT INTO documents (id, account, for_all, title, url, body, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?)";
     sqlx::query(sql)
         .bind(&document.id)
         .bind(&document.account)
-        .bind(&document.agent_id)
+        .bind(document.agent_ids.is_none())
         .bind(&document.title)
         .bind(&document.url)
         .bind(&document.text)
         .bind(integer(document.created_ms))
         .execute(&mut *tx)
         .await?;
+    for agent_id in document.agent_ids.iter().flatten() {
+        let sql = "INSERT INTO document_agents (document_id, agent_id) VALUES (?, ?) ON CONFLICT DO NOTHING";
+        sqlx::query(sql)
+            .bind(&document.id)
+            .bind(agent_id)
+            .execute(&mut *tx)
+            .await?;
+    }
     for piece in pieces {
-        let sql = "INSERT INTO passages (document_id, account, agent_id, title, heading, body) VALUES (?, ?, ?, ?, ?, ?)";
+        let sql = "INSERT INTO passages (document_id, account, title, heading, body) VALUES (?, ?, ?, ?, ?)";
         sqlx::query(sql)
             .bind(&document.id)
             .bind(&document.account)
-            .bind(&document.agent_id)
             .bind(&document.title)
             .bind(piece.heading.as_deref().unwrap_or_default())
             .bind(&piece.text)
