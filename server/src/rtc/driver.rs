@@ -11,7 +11,7 @@ use super::demux::{self, Datagram};
 use super::peer::{End, Outbox, Parcel, Peer, PeerEvent, Unacceptable};
 use super::ports::Ports;
 use crate::error::Fault;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use roster::Roster;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,8 +26,10 @@ const READ_BATCH: usize = 64;
 const COMMAND_BATCH: usize = 256;
 /// tokio's own resolution.
 const TIMER_STEP: Duration = Duration::from_millis(1);
-/// Addresses remembered for one peer: Wi-Fi, mobile, relay, each in both families, twice.
-const ADDRESSES_PER_PEER_MAX: usize = 12;
+
+mod roster;
+#[cfg(test)]
+mod tests;
 
 /// What the rest of the process asks of a media thread.
 pub(super) enum Command {
@@ -83,23 +85,12 @@ pub(super) struct Counts {
 pub(super) struct Driver {
     ports: Ports,
     commands: mpsc::UnboundedReceiver<Command>,
-    peers: HashMap<PeerKey, Slot>,
-    by_ufrag: HashMap<String, PeerKey>,
-    by_address: HashMap<SocketAddr, PeerKey>,
-    timers: BTreeSet<(Instant, PeerKey)>,
+    roster: Roster,
     outbox: Outbox,
     /// Peers whose bridge is gone.
     orphans: Vec<PeerKey>,
     counts: Counts,
     stopping: bool,
-}
-
-struct Slot {
-    peer: Box<Peer>,
-    inbound: mpsc::Sender<Inbound>,
-    ufrag: String,
-    addresses: VecDeque<SocketAddr>,
-    deadline: Instant,
 }
 
 impl Driver {
@@ -130,10 +121,7 @@ impl Driver {
         Ok(Driver {
             ports: Ports::new(sockets)?,
             commands,
-            peers: HashMap::new(),
-            by_ufrag: HashMap::new(),
-            by_address: HashMap::new(),
-            timers: BTreeSet::new(),
+            roster: Roster::default(),
             outbox: Outbox::default(),
             orphans: Vec::new(),
             counts: Counts::default(),
@@ -145,9 +133,9 @@ impl Driver {
         let mut buffer = vec![0; DATAGRAM_MAX_BYTES];
         while !self.stopping {
             let deadline = self
-                .timers
-                .first()
-                .map_or_else(|| Instant::now() + Duration::from_secs(60), |(at, _)| *at);
+                .roster
+                .next_deadline()
+                .unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
             let has_backlog = self.ports.has_backlog();
             tokio::select! {
                 command = self.commands.recv() => match command {
@@ -164,8 +152,7 @@ impl Driver {
             self.fire_timers();
             self.close_orphans();
         }
-        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
-        for key in keys {
+        for key in self.roster.keys() {
             self.close(key);
         }
     }
@@ -181,12 +168,12 @@ impl Driver {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Add { key, peer, inbound } => self.add(key, peer, inbound),
+            Command::Add { key, peer, inbound } => self.roster.add(key, peer, inbound),
             Command::Send { key, parcel } => self.step(key, |peer, out| peer.send(parcel, out)),
             Command::Restart { key, remote, reply } => {
                 let mut outcome = None;
                 self.step(key, |peer, out| outcome = Some(peer.restart(remote, out)));
-                self.follow_ufrag(key);
+                self.roster.follow_ufrag(key);
                 if let Some(outcome) = outcome {
                     let _ = reply.send(outcome.map_err(Unacceptable::into));
                 }
@@ -198,31 +185,13 @@ impl Driver {
             #[cfg(test)]
             Command::Probe(reply) => {
                 let _ = reply.send(Counts {
-                    peers: self.peers.len(),
-                    timers: self.timers.len(),
-                    ufrags: self.by_ufrag.len(),
-                    addresses: self.by_address.len(),
-                    ..self.counts
+                    unmatched_stun: self.counts.unmatched_stun,
+                    dropped: self.counts.dropped,
+                    panics: self.counts.panics,
+                    ..self.roster.size()
                 });
             }
         }
-    }
-
-    fn add(&mut self, key: PeerKey, peer: Box<Peer>, inbound: mpsc::Sender<Inbound>) {
-        let deadline = peer.deadline();
-        let ufrag = peer.ufrag().to_owned();
-        self.timers.insert((deadline, key));
-        self.by_ufrag.insert(ufrag.clone(), key);
-        self.peers.insert(
-            key,
-            Slot {
-                peer,
-                inbound,
-                ufrag,
-                addresses: VecDeque::new(),
-                deadline,
-            },
-        );
     }
 
     fn read(&mut self, index: usize, buffer: &mut [u8]) {
@@ -239,7 +208,7 @@ impl Driver {
     fn packet(&mut self, index: usize, source: SocketAddr, packet: &[u8]) {
         let (key, is_check) = match demux::classify(packet) {
             Datagram::StunRequest { ufrag } => (self.peer_of_ufrag(ufrag), true),
-            Datagram::ByAddress => (self.by_address.get(&source).copied(), false),
+            Datagram::ByAddress => (self.roster.of_address(source), false),
             Datagram::Junk => (None, false),
         };
         let Some(key) = key else {
@@ -257,64 +226,26 @@ impl Driver {
         });
         match genuine {
             // Only a check that carries the right HMAC may move an address to its peer.
-            true if is_check => self.remember(key, source),
+            true if is_check => self.roster.remember(key, source),
             true => {}
             false => self.counts.dropped += 1,
         }
     }
 
     fn peer_of_ufrag(&mut self, ufrag: &str) -> Option<PeerKey> {
-        if let Some(key) = self.by_ufrag.get(ufrag) {
-            return Some(*key);
+        if let Some(key) = self.roster.of_ufrag(ufrag) {
+            return Some(key);
         }
         self.drain_commands();
-        self.by_ufrag.get(ufrag).copied()
-    }
-
-    fn remember(&mut self, key: PeerKey, source: SocketAddr) {
-        if self.by_address.get(&source) == Some(&key) {
-            return;
-        }
-        let Some(slot) = self.peers.get_mut(&key) else {
-            return;
-        };
-        slot.addresses.push_back(source);
-        let forgotten = (slot.addresses.len() > ADDRESSES_PER_PEER_MAX)
-            .then(|| slot.addresses.pop_front())
-            .flatten();
-        if let Some(old) = self.by_address.insert(source, key)
-            && let Some(other) = self.peers.get_mut(&old)
-        {
-            other.addresses.retain(|address| *address != source);
-        }
-        if let Some(address) = forgotten {
-            self.by_address.remove(&address);
-        }
-    }
-
-    fn follow_ufrag(&mut self, key: PeerKey) {
-        let Some(slot) = self.peers.get_mut(&key) else {
-            return;
-        };
-        if slot.ufrag != slot.peer.ufrag() {
-            self.by_ufrag.remove(&slot.ufrag);
-            slot.ufrag = slot.peer.ufrag().to_owned();
-            self.by_ufrag.insert(slot.ufrag.clone(), key);
-        }
+        self.roster.of_ufrag(ufrag)
     }
 
     fn fire_timers(&mut self) {
         let now = Instant::now();
-        let due: Vec<PeerKey> = self
-            .timers
-            .iter()
-            .take_while(|(at, _)| *at <= now)
-            .map(|(_, key)| *key)
-            .collect();
-        for key in due {
+        for key in self.roster.due(now) {
             self.step(key, |peer, out| peer.tick(now, out));
             // A peer that asks for the same moment again must not turn this thread in a circle.
-            self.schedule(key, now + TIMER_STEP);
+            self.roster.schedule(key, now + TIMER_STEP);
         }
     }
 
@@ -330,7 +261,7 @@ impl Driver {
 
     /// Ends a peer, and tells the other side if there is one to tell.
     fn close(&mut self, key: PeerKey) {
-        if let Some(slot) = self.peers.get_mut(&key) {
+        if let Some(slot) = self.roster.slot(key) {
             let (peer, outbox) = (&mut slot.peer, &mut self.outbox);
             if catch_unwind(AssertUnwindSafe(|| peer.close(outbox))).is_err() {
                 self.counts.panics += 1;
@@ -344,7 +275,7 @@ impl Driver {
     /// Runs one step of a peer inside its panic boundary, then sends what it wants sent, tells what it has to tell, and sets
     /// its timer anew.
     fn step(&mut self, key: PeerKey, run: impl FnOnce(&mut Peer, &mut Outbox)) {
-        let Some(slot) = self.peers.get_mut(&key) else {
+        let Some(slot) = self.roster.slot(key) else {
             return;
         };
         let outbox = &mut self.outbox;
@@ -363,18 +294,7 @@ impl Driver {
             tracing::debug!(?key, ?end, "peer ended");
             return self.close(key);
         }
-        self.schedule(key, now);
-    }
-
-    fn schedule(&mut self, key: PeerKey, not_before: Instant) {
-        if let Some(slot) = self.peers.get_mut(&key) {
-            let deadline = slot.peer.deadline().max(not_before);
-            if deadline != slot.deadline {
-                self.timers.remove(&(slot.deadline, key));
-                self.timers.insert((deadline, key));
-                slot.deadline = deadline;
-            }
-        }
+        self.roster.schedule(key, now);
     }
 
     fn flush_packets(&mut self) {
@@ -385,7 +305,7 @@ impl Driver {
 
     /// Passes the peer's events to its bridge. Some: the peer is over.
     fn tell(&mut self, key: PeerKey, now: Instant) -> Option<End> {
-        let slot = self.peers.get_mut(&key)?;
+        let slot = self.roster.slot(key)?;
         for event in self.outbox.events.drain(..) {
             let message = match event {
                 PeerEvent::Open => Inbound::Open,
@@ -412,57 +332,10 @@ impl Driver {
 
     fn remove(&mut self, key: PeerKey) {
         self.outbox.events.clear();
-        let Some(slot) = self.peers.remove(&key) else {
+        let Some(peer) = self.roster.remove(key) else {
             return;
         };
-        self.timers.remove(&(slot.deadline, key));
-        self.by_ufrag.remove(&slot.ufrag);
-        for address in &slot.addresses {
-            if self.by_address.get(address) == Some(&key) {
-                self.by_address.remove(address);
-            }
-        }
         // After a panic its state may be anything; dropping it is part of the boundary.
-        let peer = slot.peer;
         let _ = catch_unwind(AssertUnwindSafe(move || drop(peer)));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::addresses;
-    use super::super::peer::{Identity, Settings};
-    use super::super::tests::client::Client;
-    use super::*;
-    use std::sync::Arc;
-
-    #[tokio::test]
-    async fn a_check_that_overtakes_its_session_is_matched_all_the_same() {
-        let sockets = addresses::bind("127.0.0.1:0".parse().unwrap(), &[]).unwrap();
-        let settings = Arc::new(Settings {
-            identity: Identity::generate().unwrap(),
-            candidates: vec![sockets[0].local],
-            connect_timeout: Duration::from_secs(20),
-            peer_timeout: Duration::from_secs(20),
-        });
-        let (commands, queue) = mpsc::unbounded_channel();
-        let mut driver = Driver::new(sockets, queue).unwrap();
-        let (mut client, offer) = Client::new().await;
-        let (peer, answer) = Peer::accept(&offer, settings, Instant::now()).unwrap();
-        client.answer(&answer);
-        client
-            .until("a first check", |client| !client.sent.is_empty())
-            .await;
-
-        let (inbound, _frames) = mpsc::channel(1);
-        let key = PeerKey(1);
-        let peer = Box::new(peer);
-        let added = commands.send(Command::Add { key, peer, inbound });
-        assert!(added.is_ok());
-        // The media thread has not looked at its commands yet.
-        assert!(driver.peers.is_empty());
-        driver.packet(0, client.address, &client.sent[0]);
-        assert_eq!(driver.counts.unmatched_stun, 0);
-        assert_eq!(driver.by_address.get(&client.address), Some(&key));
     }
 }
