@@ -38,6 +38,9 @@ pub struct Branding {
     /// `#rrggbb`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accent_color: Option<String>,
+    /// `#rrggbb`, for text on the accent (primary, else accent colour). None: the widget chooses black or white.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accent_foreground: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logo_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,6 +51,9 @@ pub struct Branding {
     pub privacy_notice: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub footer: Option<String>,
+    /// `auto`, `light`, `dark`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
 }
 
 /// Corner of the launcher: bottom/top, right/left.

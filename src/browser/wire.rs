@@ -125,6 +125,7 @@ pub fn config(object: &JsValue) -> Option<WidgetConfig> {
         branding: Branding {
             primary_color: get_text(&branding, "primary_color"),
             accent_color: get_text(&branding, "accent_color"),
+            accent_foreground: get_text(&branding, "accent_foreground"),
             logo_url: get_text(&branding, "logo_url"),
             launcher_position: match get_text(&branding, "launcher_position").as_deref() {
                 Some("br") => Some(LauncherPosition::Br),
@@ -136,6 +137,7 @@ pub fn config(object: &JsValue) -> Option<WidgetConfig> {
             launcher_label: get_text(&branding, "launcher_label"),
             privacy_notice: get_text(&branding, "privacy_notice"),
             footer: get_text(&branding, "footer"),
+            mode: get_text(&branding, "mode"),
         },
         features: Features {
             voice: truth(&features, "voice"),

@@ -68,11 +68,13 @@ pub fn server_layer(config: &WidgetConfig) -> Layer {
                 .primary_color
                 .clone()
                 .or_else(|| branding.accent_color.clone()),
+            accent_foreground: branding.accent_foreground.clone(),
             agent_name: Some(config.agent.name.clone()),
             agent_avatar: config.agent.avatar_url.clone(),
             greeting: config.agent.greeting.clone(),
             suggested_prompts: Some(config.agent.suggested_prompts.clone()),
             footer: branding.footer.clone(),
+            mode: branding.mode.clone(),
             position: branding.launcher_position.map(|position| {
                 String::from(match position {
                     LauncherPosition::Br => "br",
@@ -84,7 +86,6 @@ pub fn server_layer(config: &WidgetConfig) -> Layer {
             launcher_label: branding.launcher_label.clone(),
             logo_url: branding.logo_url.clone(),
             privacy_notice: branding.privacy_notice.clone(),
-            ..ThemeLayer::default()
         },
         ..Layer::default()
     }

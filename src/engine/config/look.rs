@@ -34,14 +34,19 @@ const ACCENT: Setting = setting(
     true,
     &["primary_color", "accent_color"],
 );
-const FOREGROUND: Setting = setting(&["theme-accent-foreground"], "accentForeground", true, &[]);
+const FOREGROUND: Setting = setting(
+    &["theme-accent-foreground"],
+    "accentForeground",
+    true,
+    &["accent_foreground"],
+);
 const POSITION: Setting = setting(
     &["theme-position"],
     "position",
     true,
     &["launcher_position"],
 );
-const MODE: Setting = setting(&["theme-mode"], "mode", true, &[]);
+const MODE: Setting = setting(&["theme-mode"], "mode", true, &["mode"]);
 const LABEL: Setting = setting(
     &["theme-launcher-label"],
     "launcherLabel",
@@ -75,9 +80,23 @@ pub fn look(values: &dyn Fn(Setting) -> Vec<String>, languages: &[String]) -> Op
     };
     let accent =
         first(ACCENT, color::parse).unwrap_or_else(|| String::from(super::resolve::ACCENT));
+    // The server's text colour belongs to the server's accent.
+    let of_page = |setting| {
+        first(
+            Setting {
+                branding: &[],
+                ..setting
+            },
+            color::parse,
+        )
+    };
+    let foreground = if of_page(ACCENT).is_some() {
+        of_page(FOREGROUND)
+    } else {
+        first(FOREGROUND, color::parse)
+    };
     Some(Look {
-        accent_foreground: first(FOREGROUND, color::parse)
-            .unwrap_or_else(|| String::from(color::foreground(&accent))),
+        accent_foreground: foreground.unwrap_or_else(|| String::from(color::foreground(&accent))),
         accent,
         position: values(POSITION)
             .iter()
@@ -202,6 +221,8 @@ mod tests {
             branding: Branding {
                 primary_color: find(server, "primary_color"),
                 accent_color: find(server, "accent_color"),
+                accent_foreground: find(server, "accent_foreground"),
+                mode: find(server, "mode"),
                 launcher_label: find(server, "launcher_label"),
                 logo_url: find(server, "logo_url"),
                 ..Branding::default()
@@ -264,6 +285,16 @@ mod tests {
                 ("logo_url", "javascript:alert(1)"),
             ],
         );
+        // The server's text colour goes with the server's accent, and with no other.
+        let server = [
+            ("primary_color", "#112233"),
+            ("accent_foreground", "#ffeedd"),
+            ("mode", "dark"),
+        ];
+        check(&[PK], &[], &server);
+        check(&[PK, ("theme-accent", "#ffff00")], &[], &server);
+        check(&[PK], &[("accent", "red")], &server);
+        check(&[PK], &[("accentForeground", "#000")], &server);
         check(
             &[PK, ("theme-launcher-label", " \u{202e} ")],
             &[("accentForeground", "#fff"), ("locale", "x")],

@@ -52,8 +52,15 @@ impl Layers {
         let theme =
             |field: fn(&ThemeLayer) -> &Option<String>| self.last(|layer| field(&layer.theme));
         let accent = theme(|t| &t.accent).map_or(ACCENT, String::as_str);
-        let foreground = theme(|t| &t.accent_foreground)
-            .map_or_else(|| color::foreground(accent), String::as_str);
+        let page = [&self.update, &self.init, &self.attributes].map(|checked| &checked.get().theme);
+        // The server's text colour belongs to the server's accent.
+        let foreground = if page.iter().any(|theme| theme.accent.is_some()) {
+            page.iter()
+                .find_map(|theme| theme.accent_foreground.as_ref())
+        } else {
+            theme(|t| &t.accent_foreground)
+        };
+        let foreground = foreground.map_or_else(|| color::foreground(accent), String::as_str);
         let locale = self
             .last(|layer| &layer.locale)
             .map_or_else(|| text::choose(languages), String::as_str);

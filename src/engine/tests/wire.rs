@@ -2,7 +2,7 @@
 
 use crate::engine::config::{Layers, Source, check};
 use crate::engine::session::log::Log;
-use crate::engine::view_model::{ItemState, Role};
+use crate::engine::view_model::{ColorMode, ItemState, Role};
 use karta_protocol::{LauncherPosition, SessionEvent, WidgetConfig};
 
 #[test]
@@ -52,7 +52,8 @@ fn config_is_read_as_it_was_meant() {
     assert_eq!(rejections, Vec::new());
     let config = layers.resolve("https://chat.test", &[]);
     assert_eq!(config.accent, "#d4ff4f");
-    assert_eq!(config.accent_foreground, "#000000");
+    assert_eq!(config.accent_foreground, "#102030");
+    assert_eq!(config.mode, ColorMode::Dark);
     assert_eq!(config.position, LauncherPosition::Bl);
     assert_eq!(config.launcher_label.as_deref(), Some("Talk to us"));
     assert_eq!(config.agent_name.as_deref(), Some("Beans"));
