@@ -2,13 +2,19 @@
 
 use crate::auth::master::MasterKey;
 use crate::extract::Extractor;
+use crate::service::patch::Patch;
 use crate::service::{self, ServiceError};
 use crate::store::StoreError;
 use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 
+mod admin_token;
 mod agents;
+mod branding;
 mod keys;
 mod knowledge;
 mod table;
@@ -80,6 +86,12 @@ pub enum Admin {
     /// The documents that agents answer from.
     #[command(subcommand)]
     Knowledge(knowledge::Knowledge),
+    /// How the widget looks on every page.
+    #[command(subcommand)]
+    Branding(branding::Branding),
+    /// The credential of the admin API.
+    #[command(subcommand)]
+    AdminToken(admin_token::AdminToken),
 }
 
 /// Prints for a person, or with `--json` for a program.
@@ -104,6 +116,7 @@ pub async fn run_admin(command: Admin, data_dir: &Path) -> ExitCode {
             ExitCode::from(match error {
                 ServiceError::Invalid(_)
                 | ServiceError::NotFound(_)
+                | ServiceError::InUse(_)
                 | ServiceError::Unreadable(..) => EXIT_REFUSED,
                 ServiceError::Store(_) => EXIT_FAILED,
             })
@@ -115,20 +128,25 @@ pub async fn run_admin(command: Admin, data_dir: &Path) -> ExitCode {
 async fn carry_out(command: Admin, data_dir: &Path) -> Result<String, ServiceError> {
     let store = service::open(data_dir).await?;
     let done = match command {
-        Admin::Keys(command) => {
-            let master = MasterKey::load_or_create(data_dir).map_err(StoreError::from)?;
-            keys::run(command, &*store, &master).await
-        }
+        Admin::Keys(command) => keys::run(command, &*store, &master(data_dir)?).await,
         Admin::Agents(command) => agents::run(command, &*store).await,
         Admin::Knowledge(command) => knowledge::run(command, &*store, &Extractor::default()).await,
+        Admin::Branding(command) => branding::run(command, &*store).await,
+        Admin::AdminToken(command) => admin_token::run(command, &*store, &master(data_dir)?).await,
     };
     store.close().await;
     done
 }
 
+fn master(data_dir: &Path) -> Result<MasterKey, StoreError> {
+    Ok(MasterKey::load_or_create(data_dir)?)
+}
+
 fn words(error: &ServiceError, data_dir: &Path) -> String {
     match error {
-        ServiceError::Invalid(words) | ServiceError::NotFound(words) => words.clone(),
+        ServiceError::Invalid(words)
+        | ServiceError::NotFound(words)
+        | ServiceError::InUse(words) => words.clone(),
         ServiceError::Unreadable(..) => error.to_string(),
         ServiceError::Store(StoreError::Open(cause)) => format!(
             "cannot use the data directory {}: {cause}. Check that it exists and that you may write to it, or name another with --data-dir.",
@@ -138,8 +156,44 @@ fn words(error: &ServiceError, data_dir: &Path) -> String {
     }
 }
 
-fn json(value: &serde_json::Value) -> String {
-    format!("{value:#}")
+/// A record: one setting a line, or JSON.
+fn shown<T: Serialize>(view: &T, output: Output) -> String {
+    if output.json {
+        return json(view);
+    }
+    let all = serde_json::to_value(view).unwrap_or_default();
+    let mut text = String::new();
+    for (name, value) in all.as_object().into_iter().flatten() {
+        let value = match value {
+            Value::Null => "-".to_owned(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        text.push_str(&format!("{name}  {value}\n"));
+    }
+    text
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    // Views are strings, numbers and lists of them: they always have a JSON form.
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// An option of a change: not named leaves the setting, an empty text takes it away.
+fn wish(text: Option<String>) -> Patch<String> {
+    match text {
+        None => Patch::Keep,
+        Some(text) if text.trim().is_empty() => Patch::Clear,
+        Some(text) => Patch::Set(text),
+    }
+}
+
+/// [`wish`] for what is not text.
+fn parse_wish<T: FromStr>(text: &str) -> Result<Patch<T>, T::Err> {
+    match text.trim() {
+        "" => Ok(Patch::Clear),
+        text => text.parse().map(Patch::Set),
+    }
 }
 
 #[cfg(test)]

@@ -7,13 +7,18 @@ use crate::store::{Store, StoreError};
 use std::path::Path;
 use std::sync::Arc;
 
+pub mod admin_token;
 pub mod agents;
 pub mod branding;
+mod color;
 pub mod keys;
 pub mod knowledge;
+pub mod patch;
 
 /// The one account of a self-hosted server. The tables carry the account everywhere, so more can come.
 pub const ACCOUNT: &str = "main";
+/// Longest address of a picture: what the widget reads (`REFERENCE_BYTES`).
+const ADDRESS_MAX_BYTES: usize = 2_048;
 
 /// Why an order was not carried out. The words say what to do instead.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +27,9 @@ pub enum ServiceError {
     Invalid(String),
     #[error("{0}")]
     NotFound(String),
+    /// Something else still needs it.
+    #[error("{0}")]
+    InUse(String),
     /// A file by this name that gives no text.
     #[error("{0} {1}")]
     Unreadable(String, Unreadable),
@@ -68,6 +76,33 @@ fn web_address(field: &str, text: &str) -> Result<String, ServiceError> {
         && url.username().is_empty()
         && url.password().is_none();
     if fits { Ok(url.into()) } else { Err(wrong()) }
+}
+
+/// What browsers of visitors load by themselves: https, so that no page shows a warning and nobody on the way swaps the picture. Plain
+/// http on this machine only, for trying things out. Never fetched by the server.
+fn image_address(field: &str, text: &str) -> Result<String, ServiceError> {
+    let address = web_address(field, text)?;
+    let url = url::Url::parse(&address);
+    let fits = url.is_ok_and(|url| {
+        url.scheme() == "https"
+            || match url.host() {
+                Some(url::Host::Domain(name)) => name == "localhost",
+                Some(url::Host::Ipv4(address)) => address.is_loopback(),
+                Some(url::Host::Ipv6(address)) => address.is_loopback(),
+                None => false,
+            }
+    });
+    if !fits {
+        return Err(ServiceError::Invalid(format!(
+            "{field} must begin with https://, because browsers warn of pages with insecure pictures"
+        )));
+    }
+    if address.len() > ADDRESS_MAX_BYTES {
+        return Err(ServiceError::Invalid(format!(
+            "{field} is longer than {ADDRESS_MAX_BYTES} bytes; use a shorter address"
+        )));
+    }
+    Ok(address)
 }
 
 async fn known_agent(store: &dyn Store, account: &str, id: &str) -> Result<(), ServiceError> {

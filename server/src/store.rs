@@ -164,6 +164,14 @@ pub struct SessionRecord {
     pub turn_seq: u64,
 }
 
+/// What is kept of the admin token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminToken {
+    /// HMAC-SHA256 under the server's master key, lowercase hex. None: the owner has switched the admin API off.
+    pub hash: Option<String>,
+    pub created_ms: u64,
+}
+
 /// What [`Store::append`] did.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Appended {
@@ -180,10 +188,27 @@ pub trait Store: Send + Sync {
     async fn key_by_id(&self, id: &str) -> Result<Option<WidgetKey>, StoreError>;
     async fn keys(&self, account: &str) -> Result<Vec<WidgetKey>, StoreError>;
     async fn put_key(&self, key: &WidgetKey) -> Result<(), StoreError>;
+    async fn remove_key(&self, account: &str, id: &str) -> Result<bool, StoreError>;
+
+    /// None: none was ever made.
+    async fn admin_token(&self, account: &str) -> Result<Option<AdminToken>, StoreError>;
+    async fn put_admin_token(&self, account: &str, token: &AdminToken) -> Result<(), StoreError>;
+    /// False: there was one already, and it stays.
+    async fn put_first_admin_token(
+        &self,
+        account: &str,
+        token: &AdminToken,
+    ) -> Result<bool, StoreError>;
 
     async fn agent(&self, id: &str) -> Result<Option<Agent>, StoreError>;
     async fn agents(&self, account: &str) -> Result<Vec<Agent>, StoreError>;
     async fn put_agent(&self, agent: &Agent) -> Result<(), StoreError>;
+    /// Also unticks its documents. False: there is none, or a key is pinned to it.
+    async fn remove_agent(&self, account: &str, id: &str) -> Result<bool, StoreError>;
+    /// Ids of the documents that name this agent.
+    async fn ticked_documents(&self, agent_id: &str) -> Result<Vec<String>, StoreError>;
+    /// Makes exactly these name the agent. Those for every agent stay so.
+    async fn tick_documents(&self, agent_id: &str, ids: &[String]) -> Result<(), StoreError>;
 
     /// Account branding as JSON of `karta_protocol::Branding`; default where none was saved.
     async fn branding(&self, account: &str) -> Result<karta_protocol::Branding, StoreError>;

@@ -1,13 +1,14 @@
 //! `karta-server agents …`
 
 use super::table::table;
-use super::{Output, json};
+use super::{Output, json, parse_wish, shown};
 use crate::service::agents::{self, AgentChange};
-use crate::service::{ACCOUNT, ServiceError};
+use crate::service::patch::Patch;
+use crate::service::{ACCOUNT, ServiceError, knowledge};
 use crate::store::{Agent, Store};
+use crate::view::AgentView;
 use clap::{Args, Subcommand, ValueEnum};
 use karta_protocol::AuthMode;
-use serde_json::{Value, json};
 
 #[derive(Debug, Subcommand)]
 pub enum Agents {
@@ -17,7 +18,7 @@ pub enum Agents {
         #[arg(long)]
         name: String,
         #[command(flatten)]
-        settings: Settings,
+        settings: Box<Settings>,
         #[command(flatten)]
         output: Output,
     },
@@ -26,13 +27,26 @@ pub enum Agents {
         #[command(flatten)]
         output: Output,
     },
+    /// Show one agent with all its settings.
+    Show {
+        id: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Delete an agent. Its conversations stay until their time is over.
+    Delete {
+        id: String,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Change an agent; what is not named stays. An empty text ("") takes a setting away.
+    #[command(visible_alias = "settings")]
     Update {
         id: String,
         #[arg(long)]
         name: Option<String>,
         #[command(flatten)]
-        settings: Settings,
+        settings: Box<Settings>,
         #[command(flatten)]
         output: Output,
     },
@@ -56,8 +70,8 @@ pub struct Settings {
     #[arg(long)]
     model: Option<String>,
     /// 0 (exact) to 2 (loose).
-    #[arg(long)]
-    temperature: Option<f32>,
+    #[arg(long, value_parser = parse_wish::<f32>)]
+    temperature: Option<Patch<f32>>,
     /// Wait this long after a visitor's last message, so that several quick ones are answered together (0 to 30000).
     #[arg(long, value_name = "MS")]
     response_delay_ms: Option<u32>,
@@ -76,6 +90,9 @@ pub struct Settings {
     /// Who may talk to it.
     #[arg(long)]
     auth_mode: Option<Who>,
+    /// A document that is ticked for it, in the place of all that are. Repeat for more; an empty text ("") unticks all.
+    #[arg(long = "knowledge", value_name = "DOCUMENT_ID")]
+    knowledge: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -98,8 +115,8 @@ pub async fn run(command: Agents, store: &dyn Store) -> Result<String, ServiceEr
             settings,
             output,
         } => {
-            let agent = agents::create(store, ACCOUNT, change(Some(name), settings)).await?;
-            said("Made", &agent, output)
+            let agent = agents::create(store, ACCOUNT, change(Some(name), *settings)).await?;
+            said("Made", store, agent, output).await
         }
         Agents::Update {
             id,
@@ -107,13 +124,29 @@ pub async fn run(command: Agents, store: &dyn Store) -> Result<String, ServiceEr
             settings,
             output,
         } => {
-            let agent = agents::update(store, ACCOUNT, &id, change(name, settings)).await?;
-            said("Changed", &agent, output)
+            let agent = agents::update(store, ACCOUNT, &id, change(name, *settings)).await?;
+            said("Changed", store, agent, output).await
+        }
+        Agents::Show { id, output } => {
+            let agent = agents::get(store, ACCOUNT, &id).await?;
+            Ok(shown(&view(store, agent).await?, output))
+        }
+        Agents::Delete { id, output } => {
+            agents::remove(store, ACCOUNT, &id).await?;
+            Ok(if output.json {
+                json(&serde_json::json!({ "deleted": id }))
+            } else {
+                format!("Deleted {id}.")
+            })
         }
         Agents::List { output } => {
             let agents = agents::list(store, ACCOUNT).await?;
             if output.json {
-                return Ok(json(&agents.iter().map(shown).collect()));
+                let mut views = Vec::with_capacity(agents.len());
+                for agent in agents {
+                    views.push(view(store, agent).await?);
+                }
+                return Ok(json(&views));
             }
             let row = |agent: &Agent| {
                 vec![
@@ -130,12 +163,31 @@ pub async fn run(command: Agents, store: &dyn Store) -> Result<String, ServiceEr
     }
 }
 
-fn said(verb: &str, agent: &Agent, output: Output) -> Result<String, ServiceError> {
+async fn said(
+    verb: &str,
+    store: &dyn Store,
+    agent: Agent,
+    output: Output,
+) -> Result<String, ServiceError> {
     Ok(if output.json {
-        json(&shown(agent))
+        json(&view(store, agent).await?)
     } else {
         format!("{verb} the agent \"{}\": {}", agent.name, agent.id)
     })
+}
+
+async fn view(store: &dyn Store, agent: Agent) -> Result<AgentView, ServiceError> {
+    let ticked = knowledge::ticked(store, &agent.id).await?;
+    Ok(AgentView::new(agent, ticked))
+}
+
+/// A repeated option: not named leaves the list, one empty text clears it.
+fn list(named: &[String]) -> Option<Vec<String>> {
+    match named {
+        [] => None,
+        [none] if none.is_empty() => Some(Vec::new()),
+        all => Some(all.to_vec()),
+    }
 }
 
 fn change(name: Option<String>, settings: Settings) -> AgentChange {
@@ -143,15 +195,11 @@ fn change(name: Option<String>, settings: Settings) -> AgentChange {
         name,
         avatar_url: settings.avatar_url,
         greeting: settings.greeting,
-        suggested_prompts: match settings.prompts.as_slice() {
-            [] => None,
-            [none] if none.is_empty() => Some(Vec::new()),
-            _ => Some(settings.prompts),
-        },
+        suggested_prompts: list(&settings.prompts),
         instruction: settings.instruction,
         runtime: settings.runtime,
         model: settings.model,
-        temperature: settings.temperature,
+        temperature: settings.temperature.unwrap_or_default(),
         response_delay_ms: settings.response_delay_ms,
         retention_days: settings.retention_days,
         upload_enabled: settings.upload.map(|s| matches!(s, Switch::On)),
@@ -161,25 +209,6 @@ fn change(name: Option<String>, settings: Settings) -> AgentChange {
             Who::User => AuthMode::User,
             Who::Both => AuthMode::Both,
         }),
+        knowledge: list(&settings.knowledge),
     }
-}
-
-fn shown(agent: &Agent) -> Value {
-    json!({
-        "id": agent.id,
-        "name": agent.name,
-        "avatar_url": agent.avatar_url,
-        "greeting": agent.greeting,
-        "suggested_prompts": agent.suggested_prompts,
-        "instruction": agent.instruction,
-        "runtime": agent.runtime,
-        "model": agent.model,
-        "temperature": agent.temperature,
-        "response_delay_ms": agent.response_delay_ms,
-        "retention_days": agent.retention_days,
-        "upload_enabled": agent.upload_enabled,
-        "widget_enabled": agent.widget_enabled,
-        "auth_mode": agent.auth_mode,
-        "created_ms": agent.created_ms,
-    })
 }

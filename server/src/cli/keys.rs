@@ -1,13 +1,13 @@
 //! `karta-server keys …`
 
 use super::table::table;
-use super::{Output, json};
+use super::{Output, json, shown, wish};
 use crate::auth::master::MasterKey;
-use crate::service::keys::{self, NewKey};
+use crate::service::keys::{self, KeyChange, NewKey};
 use crate::service::{ACCOUNT, ServiceError};
 use crate::store::{Caps, Store, WidgetKey};
+use crate::view::{KeyView, NewKeyView};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
 
 #[derive(Debug, Subcommand)]
 pub enum Keys {
@@ -27,6 +27,35 @@ pub enum Keys {
     },
     /// Show all keys.
     List {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show one key.
+    Show {
+        #[arg(value_name = "PUBLIC_KEY")]
+        key: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Change a key; what is not named stays.
+    Update {
+        #[arg(value_name = "PUBLIC_KEY")]
+        key: String,
+        #[arg(long)]
+        name: Option<String>,
+        /// A site that may use it, in the place of all that are listed. Repeat for more.
+        #[arg(long = "origin", value_name = "ORIGIN")]
+        origins: Vec<String>,
+        /// Pin it to one agent; an empty text ("") lets the page choose again.
+        #[arg(long, value_name = "ID")]
+        agent: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Delete a key for good: open widgets are refused.
+    Delete {
+        #[arg(value_name = "PUBLIC_KEY")]
+        key: String,
         #[command(flatten)]
         output: Output,
     },
@@ -129,9 +158,7 @@ pub async fn run(
             };
             let created = keys::create(store, master, ACCOUNT, new).await?;
             if output.json {
-                let mut value = shown(&created.key);
-                value["secret_key"] = Value::from(created.secret_key);
-                return Ok(json(&value));
+                return Ok(json(&NewKeyView::from(created)));
             }
             let key = &created.key;
             Ok(format!(
@@ -147,7 +174,7 @@ pub async fn run(
         Keys::List { output } => {
             let keys = keys::list(store, ACCOUNT).await?;
             if output.json {
-                return Ok(json(&keys.iter().map(shown).collect()));
+                return Ok(json(&keys.iter().map(KeyView::from).collect::<Vec<_>>()));
             }
             if keys.is_empty() {
                 return Ok("No keys yet. Make one: karta-server keys create --name \"My site\" --origin https://www.example.com".into());
@@ -171,10 +198,34 @@ pub async fn run(
             let caps = caps.apply(keys::get(store, ACCOUNT, &key).await?.caps);
             let key = keys::set_caps(store, ACCOUNT, &key, caps).await?;
             Ok(if output.json {
-                json(&shown(&key))
+                json(&KeyView::from(&key))
             } else {
                 format!("Set the caps of the key \"{}\".", key.name)
             })
+        }
+        Keys::Show { key, output } => {
+            let key = keys::get(store, ACCOUNT, &key).await?;
+            Ok(shown(&KeyView::from(&key), output))
+        }
+        Keys::Update {
+            key,
+            name,
+            origins,
+            agent,
+            output,
+        } => {
+            let change = KeyChange {
+                name,
+                origins: (!origins.is_empty()).then_some(origins),
+                agent_id: wish(agent),
+                ..KeyChange::default()
+            };
+            let key = keys::update(store, ACCOUNT, &key, change).await?;
+            said("Changed", &key, output)
+        }
+        Keys::Delete { key, output } => {
+            let key = keys::remove(store, ACCOUNT, &key).await?;
+            said("Deleted", &key, output)
         }
         Keys::Disable { key, output } => switch(store, &key, false, output).await,
         Keys::Enable { key, output } => switch(store, &key, true, output).await,
@@ -189,7 +240,7 @@ async fn switch(
 ) -> Result<String, ServiceError> {
     let key = keys::set_enabled(store, ACCOUNT, key, on).await?;
     if output.json {
-        return Ok(json(&shown(&key)));
+        return Ok(json(&KeyView::from(&key)));
     }
     Ok(format!(
         "The key \"{}\" is {}.",
@@ -198,16 +249,10 @@ async fn switch(
     ))
 }
 
-/// Never the hash of the secret.
-fn shown(key: &WidgetKey) -> Value {
-    json!({
-        "id": key.id,
-        "name": key.name,
-        "public_key": key.public_key,
-        "origins": key.origins,
-        "agent_id": key.agent_id,
-        "enabled": key.enabled,
-        "caps": key.caps,
-        "created_ms": key.created_ms,
+fn said(verb: &str, key: &WidgetKey, output: Output) -> Result<String, ServiceError> {
+    Ok(if output.json {
+        json(&KeyView::from(key))
+    } else {
+        format!("{verb} the key \"{}\": {}", key.name, key.public_key)
     })
 }

@@ -1,13 +1,14 @@
 //! `karta-server knowledge …`
 
 use super::table::table;
-use super::{Output, json};
+use super::{Output, json, shown};
 use crate::extract::Extractor;
 use crate::service::knowledge::{self, AddedDocument, Agents, NewDocument};
 use crate::service::{ACCOUNT, ServiceError};
 use crate::store::{KnowledgeDocument, Store};
+use crate::view::{AddedDocumentView, DocumentTextView, DocumentView};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Subcommand)]
@@ -22,6 +23,20 @@ pub enum Knowledge {
         /// Title, instead of the first heading. For one file only.
         #[arg(long)]
         title: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show one document and its text.
+    Show {
+        id: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Give a document new content. Its title stays.
+    Update {
+        id: String,
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
         #[command(flatten)]
         output: Output,
     },
@@ -88,9 +103,26 @@ pub async fn run(
                 added.push(knowledge::add(store, extractor, ACCOUNT, document).await?);
             }
             if output.json {
-                return Ok(json(&added.iter().map(shown_added).collect()));
+                let views = added.into_iter().map(AddedDocumentView::from);
+                return Ok(json(&views.collect::<Vec<_>>()));
             }
             Ok(added.iter().map(told).collect::<Vec<_>>().join("\n"))
+        }
+        Knowledge::Show { id, output } => {
+            let document = knowledge::get(store, ACCOUNT, &id).await?;
+            Ok(shown(&DocumentTextView::from(document), output))
+        }
+        Knowledge::Update { id, file, output } => {
+            let NewDocument {
+                file_name, bytes, ..
+            } = read(&file, None, &[])?;
+            let added =
+                knowledge::replace(store, extractor, ACCOUNT, &id, &file_name, &bytes).await?;
+            Ok(if output.json {
+                json(&AddedDocumentView::from(added))
+            } else {
+                told(&added)
+            })
         }
         Knowledge::Attach { id, agents, output } => {
             let agents = if agents.all {
@@ -100,7 +132,7 @@ pub async fn run(
             };
             let document = knowledge::attach(store, ACCOUNT, &id, agents).await?;
             Ok(if output.json {
-                json(&shown(&document))
+                json(&DocumentView::from(&document))
             } else {
                 format!("\"{}\" is for {}.", document.title, audience(&document))
             })
@@ -108,7 +140,8 @@ pub async fn run(
         Knowledge::List { output } => {
             let documents = knowledge::list(store, ACCOUNT).await?;
             if output.json {
-                return Ok(json(&documents.iter().map(shown).collect()));
+                let views = documents.iter().map(DocumentView::from);
+                return Ok(json(&views.collect::<Vec<_>>()));
             }
             if documents.is_empty() {
                 return Ok(
@@ -175,22 +208,4 @@ fn told(added: &AddedDocument) -> String {
         "{verb} \"{title}\" ({} passage{plural}): {id}",
         added.passages
     )
-}
-
-fn shown_added(added: &AddedDocument) -> Value {
-    let mut value = shown(&added.document);
-    value["passages"] = Value::from(added.passages);
-    value["replaced"] = Value::from(added.replaced);
-    value
-}
-
-fn shown(document: &KnowledgeDocument) -> Value {
-    json!({
-        "id": document.id,
-        "title": document.title,
-        "url": document.url,
-        "agent_ids": document.agent_ids,
-        "bytes": document.text.len(),
-        "created_ms": document.created_ms,
-    })
 }

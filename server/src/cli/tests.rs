@@ -63,7 +63,10 @@ async fn a_key_is_made_shown_once_and_switched() {
     let secret = made["secret_key"].as_str().expect("a key");
     assert!(public.starts_with("pk_live_main_") && public.len() == 13 + 32);
     assert!(secret.starts_with("sk_live_main_") && secret.len() == 13 + 64);
-    assert_eq!(made["origins"], serde_json::json!(["https://shop.example"]));
+    assert_eq!(
+        made["domain_allowlist"],
+        serde_json::json!(["https://shop.example"])
+    );
     let listed = run(dir, &["keys", "list"]).await.expect("a list");
     assert!(listed.contains(public) && !listed.contains(secret));
     let file = std::fs::read(dir.join("karta.db")).expect("the database");
@@ -430,3 +433,5 @@ async fn documents_are_titled_sourced_and_renewed() {
         .expect("found");
     assert!(found.passages.is_empty());
 }
+
+mod settings;

@@ -1,6 +1,7 @@
 //! Agents: made, listed, changed.
 
-use super::{ServiceError, line, web_address};
+use super::patch::Patch;
+use super::{ServiceError, image_address, knowledge, line};
 use crate::store::{Agent, Store, new_id, now_ms};
 use karta_protocol::AuthMode;
 
@@ -22,7 +23,7 @@ pub struct AgentChange {
     pub instruction: Option<String>,
     pub runtime: Option<String>,
     pub model: Option<String>,
-    pub temperature: Option<f32>,
+    pub temperature: Patch<f32>,
     /// 0: at once.
     pub response_delay_ms: Option<u32>,
     /// 0: conversations are kept.
@@ -30,6 +31,8 @@ pub struct AgentChange {
     pub upload_enabled: Option<bool>,
     pub widget_enabled: Option<bool>,
     pub auth_mode: Option<AuthMode>,
+    /// Ids of the documents that are ticked for it, in the place of all that were.
+    pub knowledge: Option<Vec<String>>,
 }
 
 pub async fn create(
@@ -48,9 +51,7 @@ pub async fn create(
         created_ms: now_ms(),
         ..Agent::default()
     };
-    let agent = changed(blank, change)?;
-    store.put_agent(&agent).await?;
-    Ok(agent)
+    save(store, account, blank, change).await
 }
 
 pub async fn list(store: &dyn Store, account: &str) -> Result<Vec<Agent>, ServiceError> {
@@ -62,9 +63,39 @@ pub async fn get(store: &dyn Store, account: &str, id: &str) -> Result<Agent, Se
         .agent(id)
         .await?
         .filter(|agent| agent.account == account)
-        .ok_or_else(|| {
-            ServiceError::NotFound("there is no such agent; `agents list` shows them all".into())
-        })
+        .ok_or_else(no_such_agent)
+}
+
+fn no_such_agent() -> ServiceError {
+    ServiceError::NotFound("there is no such agent; `agents list` shows them all".into())
+}
+
+/// Not while a key is pinned to it, which would open nothing any more, and not the last one, which pages without a pinned key get.
+pub async fn remove(store: &dyn Store, account: &str, id: &str) -> Result<(), ServiceError> {
+    let agent = get(store, account, id).await?;
+    let keys = store.keys(account).await?;
+    let pinned: Vec<String> = keys
+        .into_iter()
+        .filter(|key| key.agent_id.as_deref() == Some(id))
+        .map(|key| format!("\"{}\" ({})", key.name, key.id))
+        .collect();
+    if !pinned.is_empty() {
+        return Err(ServiceError::InUse(format!(
+            "the agent \"{}\" is pinned to the key {}; pin that to another agent or delete it first",
+            agent.name,
+            pinned.join(", ")
+        )));
+    }
+    if store.agents(account).await?.len() == 1 {
+        return Err(ServiceError::InUse(
+            "this is the only agent, and every key needs one; make another first, or switch its widget off".into(),
+        ));
+    }
+    if store.remove_agent(account, id).await? {
+        Ok(())
+    } else {
+        Err(no_such_agent())
+    }
 }
 
 pub async fn update(
@@ -73,9 +104,8 @@ pub async fn update(
     id: &str,
     change: AgentChange,
 ) -> Result<Agent, ServiceError> {
-    let agent = changed(get(store, account, id).await?, change)?;
-    store.put_agent(&agent).await?;
-    Ok(agent)
+    let agent = get(store, account, id).await?;
+    save(store, account, agent, change).await
 }
 
 /// The agent for a page that names none, with a key that is pinned to none: the oldest.
@@ -101,12 +131,31 @@ pub async fn ensure_first(store: &dyn Store, account: &str) -> Result<(), Servic
     Ok(())
 }
 
+/// Checks everything before it writes anything.
+async fn save(
+    store: &dyn Store,
+    account: &str,
+    agent: Agent,
+    mut change: AgentChange,
+) -> Result<Agent, ServiceError> {
+    let ticks = change.knowledge.take();
+    if let Some(ids) = &ticks {
+        knowledge::require_all(store, account, ids).await?;
+    }
+    let agent = changed(agent, change)?;
+    store.put_agent(&agent).await?;
+    if let Some(ids) = ticks {
+        store.tick_documents(&agent.id, &ids).await?;
+    }
+    Ok(agent)
+}
+
 fn changed(mut agent: Agent, change: AgentChange) -> Result<Agent, ServiceError> {
     if let Some(name) = change.name {
         agent.name = line("the name", &name, 60)?;
     }
     if let Some(url) = change.avatar_url {
-        agent.avatar_url = optional(&url, |text| web_address("the avatar", text))?;
+        agent.avatar_url = optional(&url, |text| image_address("the avatar", text))?;
     }
     if let Some(greeting) = change.greeting {
         agent.greeting = optional(&greeting, |text| line("the greeting", text, 500))?;
@@ -137,14 +186,14 @@ fn changed(mut agent: Agent, change: AgentChange) -> Result<Agent, ServiceError>
     if let Some(model) = change.model {
         agent.model = optional(&model, |text| line("the model", text, 200))?;
     }
-    if let Some(temperature) = change.temperature {
-        if !(0.0..=2.0).contains(&temperature) {
-            return Err(ServiceError::Invalid(
-                "the temperature must lie between 0 and 2".into(),
-            ));
-        }
-        agent.temperature = Some(temperature);
+    if let Patch::Set(temperature) = change.temperature
+        && !(0.0..=2.0).contains(&temperature)
+    {
+        return Err(ServiceError::Invalid(
+            "the temperature must lie between 0 and 2".into(),
+        ));
     }
+    change.temperature.apply(&mut agent.temperature);
     if let Some(delay_ms) = change.response_delay_ms {
         if delay_ms > RESPONSE_DELAY_MAX_MS {
             return Err(ServiceError::Invalid(format!(

@@ -1,5 +1,6 @@
-//! Widget keys: made, listed, switched on and off. A secret key leaves here once, when it is made; only its keyed hash is kept.
+//! Widget keys: made, listed, changed, deleted. A secret key leaves here once, when it is made; only its keyed hash is kept.
 
+use super::patch::Patch;
 use super::{ServiceError, known_agent, line};
 use crate::auth::master::MasterKey;
 use crate::auth::origin::canonical_entry;
@@ -17,6 +18,17 @@ pub struct NewKey {
     pub name: String,
     pub origins: Vec<String>,
     pub agent_id: Option<String>,
+}
+
+/// Fields to set; None leaves a field as it is.
+#[derive(Clone, Debug, Default)]
+pub struct KeyChange {
+    pub name: Option<String>,
+    pub origins: Option<Vec<String>>,
+    /// Cleared: pinned to none.
+    pub agent_id: Patch<String>,
+    pub enabled: Option<bool>,
+    pub caps: Option<Caps>,
 }
 
 /// The only sight of the secret.
@@ -63,9 +75,48 @@ pub async fn get(store: &dyn Store, account: &str, key: &str) -> Result<WidgetKe
     let found = keys
         .into_iter()
         .find(|k| k.public_key == key || k.id == key);
-    found.ok_or_else(|| {
-        ServiceError::NotFound("there is no such key; `keys list` shows them all".into())
-    })
+    found.ok_or_else(no_such_key)
+}
+
+pub async fn update(
+    store: &dyn Store,
+    account: &str,
+    key: &str,
+    change: KeyChange,
+) -> Result<WidgetKey, ServiceError> {
+    let mut key = get(store, account, key).await?;
+    if let Some(name) = change.name {
+        key.name = line("the name", &name, 100)?;
+    }
+    if let Some(entries) = change.origins {
+        key.origins = origins(&entries)?;
+    }
+    if let Patch::Set(agent_id) = &change.agent_id {
+        known_agent(store, account, agent_id).await?;
+    }
+    change.agent_id.apply(&mut key.agent_id);
+    key.enabled = change.enabled.unwrap_or(key.enabled);
+    key.caps = change.caps.unwrap_or(key.caps);
+    store.put_key(&key).await?;
+    Ok(key)
+}
+
+/// For good. What it holds open ends within seconds; the conversations stay until their time is over.
+pub async fn remove(
+    store: &dyn Store,
+    account: &str,
+    key: &str,
+) -> Result<WidgetKey, ServiceError> {
+    let key = get(store, account, key).await?;
+    if store.remove_key(account, &key.id).await? {
+        Ok(key)
+    } else {
+        Err(no_such_key())
+    }
+}
+
+fn no_such_key() -> ServiceError {
+    ServiceError::NotFound("there is no such key; `keys list` shows them all".into())
 }
 
 /// Switches a key by its public key or id.
@@ -104,8 +155,7 @@ pub fn secret_matches(master: &MasterKey, key: &WidgetKey, secret_key: &str) -> 
 fn origins(entries: &[String]) -> Result<Vec<String>, ServiceError> {
     if entries.is_empty() {
         return Err(ServiceError::Invalid(
-            "name at least one site that may use this key, like --origin https://www.example.com"
-                .into(),
+            "name at least one site that may use this key, like https://www.example.com".into(),
         ));
     }
     if entries.len() > ORIGINS_MAX {

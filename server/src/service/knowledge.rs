@@ -121,6 +121,25 @@ pub async fn attach(
     Ok(document)
 }
 
+/// Every one of these is there.
+pub(super) async fn require_all(
+    store: &dyn Store,
+    account: &str,
+    ids: &[String],
+) -> Result<(), ServiceError> {
+    let all = store.documents(account).await?;
+    if ids.iter().all(|id| all.iter().any(|d| d.id == *id)) {
+        Ok(())
+    } else {
+        Err(unknown())
+    }
+}
+
+/// The documents that are ticked for an agent. Those for every agent are not among them.
+pub async fn ticked(store: &dyn Store, agent_id: &str) -> Result<Vec<String>, ServiceError> {
+    Ok(store.ticked_documents(agent_id).await?)
+}
+
 pub async fn get(
     store: &dyn Store,
     account: &str,

@@ -2,16 +2,16 @@
 //! server; SQLite's own locks and `busy_timeout` keep the two apart.
 
 use super::{
-    Agent, Appended, Found, KnowledgeDocument, SessionRecord, SpentToken, Store, StoreError,
-    WidgetKey,
+    AdminToken, Agent, Appended, Found, KnowledgeDocument, SessionRecord, SpentToken, Store,
+    StoreError, WidgetKey,
 };
 use async_trait::async_trait;
 use karta_protocol::{Branding, SessionEvent};
-use sqlx::Connection as _;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
+use sqlx::{Connection as _, Row as _};
 use std::path::Path;
 use std::time::Duration;
 use write::{Write, Wrote};
@@ -133,6 +133,34 @@ impl Store for SqliteStore {
         self.write(Write::Key(key.clone())).await
     }
 
+    async fn remove_key(&self, account: &str, id: &str) -> Result<bool, StoreError> {
+        self.write_if(Write::RemoveKey(account.into(), id.into()))
+            .await
+    }
+
+    async fn admin_token(&self, account: &str) -> Result<Option<AdminToken>, StoreError> {
+        sqlx::query("SELECT token_hash, created_ms FROM admin_tokens WHERE account = ?")
+            .bind(account)
+            .fetch_optional(&self.readers)
+            .await?
+            .map(|r| row::admin_token(&r))
+            .transpose()
+    }
+
+    async fn put_admin_token(&self, account: &str, token: &AdminToken) -> Result<(), StoreError> {
+        self.write(Write::AdminToken(account.into(), token.clone()))
+            .await
+    }
+
+    async fn put_first_admin_token(
+        &self,
+        account: &str,
+        token: &AdminToken,
+    ) -> Result<bool, StoreError> {
+        self.write_if(Write::FirstAdminToken(account.into(), token.clone()))
+            .await
+    }
+
     async fn agent(&self, id: &str) -> Result<Option<Agent>, StoreError> {
         sqlx::query("SELECT settings FROM agents WHERE id = ?")
             .bind(id)
@@ -154,6 +182,28 @@ impl Store for SqliteStore {
 
     async fn put_agent(&self, agent: &Agent) -> Result<(), StoreError> {
         self.write(Write::Agent(agent.clone())).await
+    }
+
+    async fn remove_agent(&self, account: &str, id: &str) -> Result<bool, StoreError> {
+        self.write_if(Write::RemoveAgent(account.into(), id.into()))
+            .await
+    }
+
+    async fn ticked_documents(&self, agent_id: &str) -> Result<Vec<String>, StoreError> {
+        sqlx::query(
+            "SELECT document_id FROM document_agents WHERE agent_id = ? ORDER BY document_id",
+        )
+        .bind(agent_id)
+        .fetch_all(&self.readers)
+        .await?
+        .iter()
+        .map(|row| Ok(row.try_get("document_id")?))
+        .collect()
+    }
+
+    async fn tick_documents(&self, agent_id: &str, ids: &[String]) -> Result<(), StoreError> {
+        self.write(Write::TickDocuments(agent_id.into(), ids.to_vec()))
+            .await
     }
 
     async fn branding(&self, account: &str) -> Result<Branding, StoreError> {

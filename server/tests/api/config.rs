@@ -2,8 +2,10 @@
 
 use crate::server::{Server, get};
 use axum::http::StatusCode;
-use karta_protocol::{AuthMode, Branding, LauncherPosition};
+use karta_protocol::{AuthMode, LauncherPosition};
 use karta_server::service::agents::AgentChange;
+use karta_server::service::branding::BrandingChange;
+use karta_server::service::patch::Patch;
 use karta_server::service::{ACCOUNT, branding, keys};
 use serde_json::json;
 
@@ -17,17 +19,17 @@ async fn full() -> Server {
             suggested_prompts: Some(vec!["Where is my parcel?".into()]),
             instruction: Some("CANARY-INSTRUCTION".into()),
             model: Some("CANARY-MODEL".into()),
-            temperature: Some(0.25),
+            temperature: Patch::Set(0.25),
             auth_mode: Some(AuthMode::Guest),
             ..AgentChange::default()
         })
         .await;
-    let look = Branding {
-        primary_color: Some("#2563eb".into()),
-        launcher_position: Some(LauncherPosition::Tl),
-        ..Branding::default()
+    let look = BrandingChange {
+        primary_color: Patch::Set("#2563eb".into()),
+        launcher_position: Patch::Set(LauncherPosition::Tl),
+        ..BrandingChange::default()
     };
-    branding::put(server.store.as_ref(), ACCOUNT, look)
+    branding::replace(server.store.as_ref(), ACCOUNT, look)
         .await
         .expect("saved");
     server

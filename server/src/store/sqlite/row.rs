@@ -1,6 +1,8 @@
 //! Rows of the database as records.
 
-use crate::store::{Agent, KnowledgeDocument, SessionRecord, SpentToken, StoreError, WidgetKey};
+use crate::store::{
+    AdminToken, Agent, KnowledgeDocument, SessionRecord, SpentToken, StoreError, WidgetKey,
+};
 use karta_protocol::{Branding, SessionEvent, SessionInfo, SessionStatus};
 use serde::de::DeserializeOwned;
 use sqlx::Row as _;
@@ -42,6 +44,13 @@ pub fn document(row: &SqliteRow) -> Result<KnowledgeDocument, StoreError> {
         title: row.try_get("title")?,
         url: row.try_get("url")?,
         text: row.try_get("body")?,
+        created_ms: unsigned(row, "created_ms")?,
+    })
+}
+
+pub fn admin_token(row: &SqliteRow) -> Result<AdminToken, StoreError> {
+    Ok(AdminToken {
+        hash: row.try_get("token_hash")?,
         created_ms: unsigned(row, "created_ms")?,
     })
 }

@@ -2,7 +2,9 @@
 
 use super::row::{integer, unsigned};
 use crate::store::passage::Piece;
-use crate::store::{Agent, Appended, KnowledgeDocument, SessionRecord, StoreError, WidgetKey};
+use crate::store::{
+    AdminToken, Agent, Appended, KnowledgeDocument, SessionRecord, StoreError, WidgetKey,
+};
 use karta_protocol::{Branding, EventType, SessionEvent};
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteQueryResult};
@@ -23,10 +25,15 @@ pub enum Write {
         rating: String,
     },
     Key(WidgetKey),
+    RemoveKey(String, String),
+    AdminToken(String, AdminToken),
+    FirstAdminToken(String, AdminToken),
     Agent(Agent),
+    RemoveAgent(String, String),
     Branding(String, Branding),
     Document(KnowledgeDocument, Vec<Piece>),
     RemoveDocument(String, String),
+    TickDocuments(String, Vec<String>),
 }
 
 #[derive(Debug)]
@@ -60,7 +67,25 @@ pub async fn apply(
             rating,
         } => put_feedback(tx, session_id, part_id, rating, now).await,
         Write::Key(key) => put_key(tx, key).await,
+        Write::RemoveKey(account, id) => {
+            let sql = "DELETE FROM widget_keys WHERE account = ? AND id = ?";
+            changed(sqlx::query(sql).bind(account).bind(id).execute(tx).await)
+        }
+        Write::AdminToken(account, token) => {
+            let sql = "INSERT INTO admin_tokens (account, token_hash, created_ms) VALUES (?, ?, ?)
+                       ON CONFLICT (account) DO UPDATE SET token_hash = excluded.token_hash, created_ms = excluded.created_ms";
+            put_admin_token(tx, sql, account, token).await
+        }
+        Write::FirstAdminToken(account, token) => {
+            let sql = "INSERT INTO admin_tokens (account, token_hash, created_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+            put_admin_token(tx, sql, account, token).await
+        }
         Write::Agent(agent) => put_agent(tx, agent).await,
+        Write::RemoveAgent(account, id) => {
+            let sql = "DELETE FROM agents WHERE account = ? AND id = ?
+                       AND NOT EXISTS (SELECT 1 FROM widget_keys k WHERE k.agent_id = agents.id)";
+            changed(sqlx::query(sql).bind(account).bind(id).execute(tx).await)
+        }
         Write::Branding(account, branding) => {
             let sql = "INSERT INTO branding (account, settings) VALUES (?, ?)
                        ON CONFLICT (account) DO UPDATE SET settings = excluded.settings";
@@ -72,6 +97,7 @@ pub async fn apply(
             let sql = "DELETE FROM documents WHERE account = ? AND id = ?";
             changed(sqlx::query(sql).bind(account).bind(id).execute(tx).await)
         }
+        Write::TickDocuments(agent_id, ids) => tick_documents(tx, agent_id, ids).await,
     }
 }
 
@@ -257,6 +283,45 @@ async fn put_agent(tx: &mut SqliteConnection, agent: &Agent) -> Result<Wrote, St
             .execute(tx)
             .await,
     )
+}
+
+async fn put_admin_token(
+    tx: &mut SqliteConnection,
+    sql: &'static str,
+    account: &str,
+    token: &AdminToken,
+) -> Result<Wrote, StoreError> {
+    changed(
+        sqlx::query(sql)
+            .bind(account)
+            .bind(&token.hash)
+            .bind(integer(token.created_ms))
+            .execute(tx)
+            .await,
+    )
+}
+
+async fn tick_documents(
+    tx: &mut SqliteConnection,
+    agent_id: &str,
+    ids: &[String],
+) -> Result<Wrote, StoreError> {
+    sqlx::query("DELETE FROM document_agents WHERE agent_id = ?")
+        .bind(agent_id)
+        .execute(&mut *tx)
+        .await?;
+    for id in ids {
+        // Only where both are there: either may have gone since the caller looked.
+        let sql = "INSERT INTO document_agents (document_id, agent_id)
+                   SELECT d.id, a.id FROM documents d, agents a WHERE d.id = ? AND NOT d.for_all AND a.id = ?
+                   ON CONFLICT DO NOTHING";
+        sqlx::query(sql)
+            .bind(id)
+            .bind(agent_id)
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(Wrote::Done)
 }
 
 async fn put_document(

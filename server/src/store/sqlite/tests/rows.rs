@@ -1,6 +1,8 @@
 //! What the rows hold: spent tokens, visitors, documents and how they are found, branding.
 
 use super::*;
+use crate::service::branding::BrandingChange;
+use crate::service::patch::Patch;
 
 #[tokio::test]
 async fn a_token_is_spent_once_and_forgotten_after_its_time() {
@@ -165,23 +167,23 @@ async fn branding_is_saved_whole() {
         store.branding("main").await.expect("read"),
         Branding::default()
     );
-    let wished = Branding {
-        primary_color: Some(" #0A7CFF ".into()),
-        launcher_label: Some("Ask us".into()),
-        ..Branding::default()
+    let wished = BrandingChange {
+        primary_color: Patch::Set(" #0A7CFF ".into()),
+        launcher_label: Patch::Set("Ask us".into()),
+        ..BrandingChange::default()
     };
-    let saved = crate::service::branding::put(&*store, "main", wished)
+    let saved = crate::service::branding::replace(&*store, "main", wished)
         .await
         .expect("saved");
     assert_eq!(saved.primary_color.as_deref(), Some("#0a7cff"));
     assert_eq!(store.branding("main").await.expect("read"), saved);
     for color in ["red", "#12345", "#0a7cff;background:url(x)", ""] {
-        let bad = Branding {
-            primary_color: Some(color.into()),
-            ..Branding::default()
+        let bad = BrandingChange {
+            primary_color: Patch::Set(color.into()),
+            ..BrandingChange::default()
         };
         assert!(
-            crate::service::branding::put(&*store, "main", bad)
+            crate::service::branding::replace(&*store, "main", bad)
                 .await
                 .is_err(),
             "{color}"

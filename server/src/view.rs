@@ -1,0 +1,192 @@
+//! How records are shown to their owner: the answers of the admin API and what `--json` prints are the same objects. A record's
+//! secrets have no field here. Shapes only: who may see them is decided by the caller.
+
+use crate::service::keys::CreatedKey;
+use crate::service::knowledge::AddedDocument;
+use crate::store::{Agent, Caps, KnowledgeDocument, WidgetKey};
+use karta_protocol::AuthMode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A widget key. Never its secrets, nor their hashes.
+#[derive(Serialize, ToSchema)]
+pub struct KeyView {
+    /// `k_…`.
+    pub id: String,
+    pub name: String,
+    /// `pk_live_<account>_<random>`.
+    pub public_key: String,
+    /// Which pages may use it.
+    pub domain_allowlist: Vec<String>,
+    /// The agent that it is pinned to.
+    pub agent_id: Option<String>,
+    /// False: refused at once, and what it holds open ends within seconds.
+    pub enabled: bool,
+    pub caps: Caps,
+    pub created_ms: u64,
+}
+
+/// A key that was just made: the only sight of its secret.
+#[derive(Serialize, ToSchema)]
+pub struct NewKeyView {
+    #[serde(flatten)]
+    pub key: KeyView,
+    /// `sk_live_<account>_<random>`: shown this once, for your own server only.
+    pub secret_key: String,
+}
+
+/// An agent with all its settings.
+#[derive(Serialize, ToSchema)]
+pub struct AgentView {
+    /// `a_…`.
+    pub id: String,
+    pub name: String,
+    pub avatar_url: Option<String>,
+    pub greeting: Option<String>,
+    pub suggested_prompts: Vec<String>,
+    pub instruction: Option<String>,
+    /// `auto`, `builtin` or `openai`.
+    pub runtime: String,
+    pub model: Option<String>,
+    pub temperature: Option<f32>,
+    /// How long a turn waits for more messages.
+    pub response_delay_ms: u32,
+    /// null: conversations are kept.
+    pub retention_days: Option<u32>,
+    pub upload_enabled: bool,
+    pub widget_enabled: bool,
+    pub auth_mode: AuthMode,
+    /// Ids of the documents that are ticked for it. Those for every agent come on top.
+    pub knowledge: Vec<String>,
+    pub created_ms: u64,
+}
+
+/// Who may talk to an agent (seed 001).
+#[derive(Serialize, ToSchema)]
+pub struct PolicyView {
+    pub widget_enabled: bool,
+    pub auth_mode: AuthMode,
+}
+
+/// A document of the knowledge base, without its text.
+#[derive(Serialize, ToSchema)]
+pub struct DocumentView {
+    /// `d_…`.
+    pub id: String,
+    /// Permanent.
+    pub title: String,
+    /// Where visitors can read it.
+    pub url: Option<String>,
+    /// The agents that it is ticked for; null: every agent.
+    pub agent_ids: Option<Vec<String>>,
+    /// Of its text.
+    pub bytes: usize,
+    pub created_ms: u64,
+}
+
+/// A document with its text.
+#[derive(Serialize, ToSchema)]
+pub struct DocumentTextView {
+    #[serde(flatten)]
+    pub document: DocumentView,
+    pub text: String,
+}
+
+/// A document that was just added or renewed.
+#[derive(Serialize, ToSchema)]
+pub struct AddedDocumentView {
+    #[serde(flatten)]
+    pub document: DocumentView,
+    /// Pieces that search reads.
+    pub passages: usize,
+    /// It took the place of the document with the same title.
+    pub replaced: bool,
+}
+
+impl From<&WidgetKey> for KeyView {
+    fn from(key: &WidgetKey) -> KeyView {
+        KeyView {
+            id: key.id.clone(),
+            name: key.name.clone(),
+            public_key: key.public_key.clone(),
+            domain_allowlist: key.origins.clone(),
+            agent_id: key.agent_id.clone(),
+            enabled: key.enabled,
+            caps: key.caps.clone(),
+            created_ms: key.created_ms,
+        }
+    }
+}
+
+impl From<CreatedKey> for NewKeyView {
+    fn from(created: CreatedKey) -> NewKeyView {
+        NewKeyView {
+            key: KeyView::from(&created.key),
+            secret_key: created.secret_key,
+        }
+    }
+}
+
+impl AgentView {
+    pub fn new(agent: Agent, knowledge: Vec<String>) -> AgentView {
+        AgentView {
+            id: agent.id,
+            name: agent.name,
+            avatar_url: agent.avatar_url,
+            greeting: agent.greeting,
+            suggested_prompts: agent.suggested_prompts,
+            instruction: agent.instruction,
+            runtime: agent.runtime,
+            model: agent.model,
+            temperature: agent.temperature,
+            response_delay_ms: agent.response_delay_ms,
+            retention_days: agent.retention_days,
+            upload_enabled: agent.upload_enabled,
+            widget_enabled: agent.widget_enabled,
+            auth_mode: agent.auth_mode,
+            knowledge,
+            created_ms: agent.created_ms,
+        }
+    }
+}
+
+impl From<&Agent> for PolicyView {
+    fn from(agent: &Agent) -> PolicyView {
+        PolicyView {
+            widget_enabled: agent.widget_enabled,
+            auth_mode: agent.auth_mode,
+        }
+    }
+}
+
+impl From<&KnowledgeDocument> for DocumentView {
+    fn from(document: &KnowledgeDocument) -> DocumentView {
+        DocumentView {
+            id: document.id.clone(),
+            title: document.title.clone(),
+            url: document.url.clone(),
+            agent_ids: document.agent_ids.clone(),
+            bytes: document.text.len(),
+            created_ms: document.created_ms,
+        }
+    }
+}
+
+impl From<KnowledgeDocument> for DocumentTextView {
+    fn from(document: KnowledgeDocument) -> DocumentTextView {
+        DocumentTextView {
+            document: DocumentView::from(&document),
+            text: document.text,
+        }
+    }
+}
+
+impl From<AddedDocument> for AddedDocumentView {
+    fn from(added: AddedDocument) -> AddedDocumentView {
+        AddedDocumentView {
+            document: DocumentView::from(&added.document),
+            passages: added.passages,
+            replaced: added.replaced,
+        }
+    }
+}
