@@ -6,6 +6,7 @@ pub mod dialect;
 pub mod effect;
 pub mod error;
 pub mod event;
+pub mod json;
 pub mod limits;
 pub mod machine;
 pub mod markdown;

@@ -5,9 +5,8 @@ use super::http::Http;
 use super::page::Page;
 use super::rtc::{self, Peer};
 use super::screen::Screen;
-use super::stream::Stream;
 use super::{callbacks, inbox, storage};
-use crate::engine::effect::{Effect, Failure, Id, Millis};
+use crate::engine::effect::{Effect, Id, Millis};
 use crate::engine::machine::{Machine, Msg};
 use crate::engine::shell::Edge;
 use web_sys::AbortSignal;
@@ -15,7 +14,6 @@ use web_sys::AbortSignal;
 pub struct BrowserEdge {
     screen: Screen,
     http: Http,
-    streams: Vec<Stream>,
     peers: Vec<Peer>,
     clock: Clock,
     page: Option<Page>,
@@ -29,7 +27,6 @@ impl BrowserEdge {
         BrowserEdge {
             screen,
             http: Http::default(),
-            streams: Vec::new(),
             peers: Vec::new(),
             clock: Clock::new(),
             page: Some(Page::new(&signal)),
@@ -53,8 +50,7 @@ impl BrowserEdge {
     /// A message on its way in: what it ends is let go.
     pub fn heard(&mut self, msg: &Msg) {
         match msg {
-            Msg::HttpReplied { id, .. } => self.http.done(*id),
-            Msg::StreamClosed { id, .. } => self.close_stream(*id),
+            Msg::HttpReplied { id, .. } | Msg::StreamClosed { id, .. } => self.http.end(*id),
             Msg::PeerClosed { id, .. } => self.close_peer(*id),
             _ => {}
         }
@@ -64,12 +60,10 @@ impl BrowserEdge {
         self.peers.iter().find(|peer| peer.id == id)
     }
 
-    fn close_stream(&mut self, id: Id) {
-        self.streams.retain(|stream| stream.id != id);
-    }
-
     fn close_peer(&mut self, id: Id) {
-        self.peers.retain(|peer| peer.id != id);
+        if let Some(at) = self.peers.iter().position(|peer| peer.id == id) {
+            self.peers.swap_remove(at);
+        }
     }
 
     fn unmount(&mut self) {
@@ -93,16 +87,9 @@ impl Edge for BrowserEdge {
             }
             Effect::Warn { code, message } => callbacks::warn(code, &message),
             Effect::Complain { code, message } => callbacks::error(code, &message),
-            Effect::Http(request) => self.http.send(*request),
-            Effect::CancelHttp(id) => self.http.cancel(id),
-            Effect::OpenStream { id, url, token } => match Stream::open(id, &url, &token) {
-                Some(stream) => self.streams.push(stream),
-                None => inbox::enqueue(Msg::StreamClosed {
-                    id,
-                    failure: Failure::default(),
-                }),
-            },
-            Effect::CloseStream(id) => self.close_stream(id),
+            Effect::Http(request) => self.http.send(&request),
+            Effect::OpenStream { id, url, token } => self.http.open_stream(id, &url, token),
+            Effect::CancelHttp(id) | Effect::CloseStream(id) => self.http.end(id),
             Effect::OpenPeer { id, ice_servers } => match Peer::open(id, &ice_servers) {
                 Some(peer) => self.peers.push(peer),
                 None => inbox::enqueue(rtc::closed(id, "unavailable")),

@@ -1,147 +1,168 @@
-//! Requests: `fetch` by gloo-net. One [`HttpRequest`] in, one `Msg::HttpReplied` out, unless it is cancelled.
+//! Requests: `fetch` by gloo-net. One [`HttpRequest`] in, one `Msg::HttpReplied` out, unless it is cancelled. The event stream is a request
+//! whose body is read as it comes ([`super::stream`]), because `EventSource` can send no token.
 
-use super::host::put;
+use super::host::{get, put};
+use super::stream::pour;
 use super::{inbox, wire};
+use crate::engine::command::Secret;
 use crate::engine::effect::{Body, Expect, Failure, HttpRequest, Id, Method, Reply};
 use crate::engine::machine::Msg;
-use gloo_net::http::{Headers, Request, Response};
+use gloo_net::http::{Request, Response};
 use js_sys::Object;
 use wasm_bindgen::prelude::*;
 use web_sys::AbortController;
 
-/// Requests under way.
+/// Requests and streams under way. Letting go of one ends it: an unread body would keep its connection.
 #[derive(Default)]
 pub struct Http {
     running: Vec<(Id, AbortController)>,
 }
 
 impl Http {
-    pub fn send(&mut self, request: HttpRequest) {
+    pub fn send(&mut self, request: &HttpRequest) {
+        let (kind, body) = match &request.body {
+            Body::None => ("", None),
+            Body::Json(json) => ("application/json", Some(wire::write(json))),
+            Body::Sdp(sdp) => ("application/sdp", Some(sdp.clone())),
+        };
+        let options = Object::new();
+        text(
+            &options,
+            "method",
+            match request.method {
+                Method::Get => "GET",
+                Method::Post => "POST",
+                Method::Patch => "PATCH",
+                Method::Delete => "DELETE",
+            },
+        );
+        put(
+            &options,
+            "keepalive",
+            &JsValue::from_bool(request.keepalive),
+        );
+        if let Some(body) = body {
+            text(&options, "body", &body);
+        }
+        let expect = Some(request.expect);
+        self.start(
+            request.id,
+            &request.url,
+            &request.token,
+            kind,
+            options,
+            expect,
+        );
+    }
+
+    pub fn open_stream(&mut self, id: Id, url: &str, token: Secret) {
+        self.start(id, url, &Some(token), "", Object::new(), None);
+    }
+
+    /// `expect`: what a 2xx answer holds, or None for a stream.
+    fn start(
+        &mut self,
+        id: Id,
+        url: &str,
+        token: &Option<Secret>,
+        kind: &str,
+        options: Object,
+        expect: Option<Expect>,
+    ) {
+        let headers = Object::new();
+        if !kind.is_empty() {
+            text(&headers, "content-type", kind);
+        }
+        if let Some(token) = token {
+            text(&headers, "authorization", &["Bearer ", &token.0].concat());
+        }
+        put(&options, "headers", &headers);
+        // No cookie of the server's origin has any meaning here.
+        text(&options, "credentials", "omit");
+        text(&options, "cache", "no-store");
         let Ok(controller) = AbortController::new() else {
             return;
         };
-        let id = request.id;
-        let fetch = build(&request, &controller);
-        self.running.push((id, controller));
-        let expect = request.expect;
+        put(&options, "signal", &controller.signal());
+        let request = web_sys::Request::new_with_str_and_init(url, options.unchecked_ref());
+        self.running.push((id, controller.clone()));
         wasm_bindgen_futures::spawn_local(async move {
-            let result = match fetch {
-                Some(fetch) => answer(fetch, expect).await,
-                None => Err(Failure::default()),
+            let result = match request {
+                Ok(request) => answer(id, Request::from(request), expect).await,
+                Err(_) => None,
             };
-            inbox::post(Msg::HttpReplied { id, result });
+            let result = result.unwrap_or_else(|| Err(Failure::default()));
+            controller.abort();
+            inbox::post(match (expect, result) {
+                (None, Err(failure)) => Msg::StreamClosed { id, failure },
+                (_, result) => Msg::HttpReplied { id, result },
+            });
         });
     }
 
-    pub fn done(&mut self, id: Id) {
-        self.running.retain(|(have, _)| *have != id);
-    }
-
-    pub fn cancel(&mut self, id: Id) {
-        self.running.retain(|(have, controller)| {
-            if *have == id {
-                controller.abort();
-            }
-            *have != id
-        });
+    /// Ends a request or stream; no message follows.
+    pub fn end(&mut self, id: Id) {
+        if let Some(at) = self.running.iter().position(|(have, _)| *have == id) {
+            self.running.swap_remove(at).1.abort();
+        }
     }
 }
 
-fn build(request: &HttpRequest, controller: &AbortController) -> Option<Request> {
-    let options = Object::new();
-    let text = |key: &str, value: &str| put(&options, key, &JsValue::from_str(value));
-    text(
-        "method",
-        match request.method {
-            Method::Get => "GET",
-            Method::Post => "POST",
-            Method::Patch => "PATCH",
-            Method::Delete => "DELETE",
+fn text(object: &Object, key: &str, value: &str) {
+    put(object, key, &JsValue::from_str(value));
+}
+
+/// None: no answer at all, or one that cannot be read: a proxy's login page, or a connection that broke in the body. A stream always ends
+/// as a failure; a status of 200 is an end in order.
+async fn answer(
+    id: Id,
+    request: Request,
+    expect: Option<Expect>,
+) -> Option<Result<Reply, Failure>> {
+    let response = request.send().await.ok()?;
+    let ok = response.ok();
+    if ok && expect.is_none() {
+        inbox::post(Msg::StreamOpened { id });
+        pour(id, response.body()?).await;
+        return Some(Err(Failure {
+            status: 200,
+            ..Failure::default()
+        }));
+    }
+    let body = response.text().await;
+    if !ok {
+        return Some(Err(refused(&response, &body.unwrap_or_default())));
+    }
+    let body = body.ok()?;
+    let reply = match expect? {
+        Expect::Nothing => Reply::Nothing,
+        Expect::Answer => Reply::Answer {
+            location: header(&response, "location"),
+            sdp: body,
         },
-    );
-    // No cookie of the server's origin has any meaning here.
-    text("credentials", "omit");
-    text("cache", "no-store");
-    put(&options, "signal", &controller.signal());
-    if request.keepalive {
-        put(&options, "keepalive", &JsValue::TRUE);
-    }
-    let body = match &request.body {
-        Body::None => None,
-        Body::Guest(body) => Some(wire::write(body)),
-        Body::Exchange(body) => Some(wire::write(body)),
-        Body::Refresh(body) => Some(wire::write(body)),
-        Body::Session(body) => Some(wire::write(body)),
-        Body::Event(body) => Some(wire::write(body)),
-        Body::Sdp(sdp) => Some(sdp.clone()),
+        expect => wire::reply(&wire::object(&body)?, expect)?,
     };
-    let headers = Headers::new();
-    if let Some(body) = &body {
-        text("body", body);
-        headers.set(
-            "content-type",
-            match request.body {
-                Body::Sdp(_) => "application/sdp",
-                _ => "application/json",
-            },
-        );
-    }
-    if let Some(token) = &request.token {
-        headers.set("authorization", &["Bearer ", &token.0].concat());
-    }
-    put(&options, "headers", &headers.into_raw());
-    web_sys::Request::new_with_str_and_init(&request.url, options.unchecked_ref())
-        .ok()
-        .map(Request::from)
+    Some(Ok(reply))
 }
 
-async fn answer(request: Request, expect: Expect) -> Result<Reply, Failure> {
-    let response = request.send().await.map_err(|_| Failure::default())?;
-    if !response.ok() {
-        return Err(refused(&response).await);
-    }
-    // A 2xx that cannot be read is no answer: a proxy's login page, or a connection that broke in the body.
-    let unreadable = |_| Failure::default();
-    let reply = match expect {
-        Expect::Nothing => return Ok(Reply::Nothing),
-        Expect::Answer => {
-            let header = |name: &str| response.headers().get(name).unwrap_or_default();
-            Some(Reply::Answer {
-                location: header("location"),
-                etag: header("etag"),
-                sdp: response.text().await.map_err(unreadable)?,
-            })
-        }
-        expect => {
-            let text = response.text().await.map_err(unreadable)?;
-            wire::object(&text).and_then(|object| wire::reply(&object, expect))
-        }
-    };
-    reply.ok_or_else(Failure::default)
+fn header(response: &Response, name: &str) -> String {
+    response.headers().get(name).unwrap_or_default()
 }
 
 /// What an answer other than 2xx says.
-pub async fn refused(response: &Response) -> Failure {
-    let wait = response.headers().get("retry-after");
-    let body = response
-        .text()
-        .await
-        .ok()
-        .and_then(|text| wire::object(&text));
-    let mut failure = failure(response.status(), &body.unwrap_or_default());
+fn refused(response: &Response, body: &str) -> Failure {
+    let mut failure = failure(response.status(), &wire::object(body).unwrap_or_default());
     if failure.retry_after_seconds.is_none() {
-        failure.retry_after_seconds = wait.and_then(|seconds| seconds.parse().ok());
+        failure.retry_after_seconds = header(response, "retry-after").parse().ok();
     }
     failure
 }
 
 /// The same from a parsed body. Anything that is not our error body leaves code and message empty.
 pub fn failure(status: u16, body: &JsValue) -> Failure {
-    let error = wire::error(body);
+    let error = get(body, "error").unwrap_or_default();
     Failure {
         status,
-        code: error.code,
-        message: error.message,
-        retry_after_seconds: error.retry_after_seconds,
+        ..wire::failure(&error)
     }
 }

@@ -1,14 +1,14 @@
 //! The peer connection: one data channel and one audio section without a track, so that talking later is `replaceTrack` and no new offer.
 //! The offer leaves at once: the server's address is in its answer, so nothing needs to be gathered first.
 
-use super::host::{get, put};
+use super::host::{get, get_text, put};
 use super::{inbox, wire};
 use crate::engine::effect::{IceServer, Id};
+use crate::engine::json::Json;
 use crate::engine::machine::Msg;
 use js_sys::{Array, Object};
-use karta_protocol::{ClientEvent, DATA_CHANNEL_LABEL};
+use karta_protocol::DATA_CHANNEL_LABEL;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 
 #[wasm_bindgen]
 extern "C" {
@@ -24,24 +24,24 @@ extern "C" {
         kind: &str,
         init: &JsValue,
     ) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, catch, js_name = createOffer)]
-    fn create_offer(this: &RTCPeerConnection) -> Result<js_sys::Promise, JsValue>;
+    /// Without an argument: makes the offer and takes it in one step.
     #[wasm_bindgen(method, catch, js_name = setLocalDescription)]
-    fn set_local(
-        this: &RTCPeerConnection,
-        description: &JsValue,
-    ) -> Result<js_sys::Promise, JsValue>;
+    fn set_local(this: &RTCPeerConnection) -> Result<Settling, JsValue>;
     #[wasm_bindgen(method, catch, js_name = setRemoteDescription)]
-    fn set_remote(
-        this: &RTCPeerConnection,
-        description: &JsValue,
-    ) -> Result<js_sys::Promise, JsValue>;
+    fn set_remote(this: &RTCPeerConnection, description: &JsValue) -> Result<Settling, JsValue>;
+    #[wasm_bindgen(method, getter, js_name = localDescription)]
+    fn local(this: &RTCPeerConnection) -> JsValue;
     #[wasm_bindgen(method, getter, js_name = connectionState)]
     fn state(this: &RTCPeerConnection) -> String;
     #[wasm_bindgen(method, setter, js_name = onconnectionstatechange)]
     fn set_on_state(this: &RTCPeerConnection, listener: &JsValue);
     #[wasm_bindgen(method)]
     fn close(this: &RTCPeerConnection);
+
+    /// A promise.
+    type Settling;
+    #[wasm_bindgen(method)]
+    fn then(this: &Settling, done: &JsValue, failed: &JsValue);
 
     type Channel;
     #[wasm_bindgen(method, setter, js_name = onopen)]
@@ -67,8 +67,9 @@ pub struct Peer {
     pub id: Id,
     connection: RTCPeerConnection,
     channel: Channel,
-    /// One function for the channel's and the connection's events.
-    _listener: Closure<dyn FnMut(JsValue)>,
+    /// One function for everything that happens: events of the channel and the connection, and how promises settle. The page's own
+    /// collector frees it, because a promise may settle after the peer is gone.
+    listener: JsValue,
 }
 
 impl Peer {
@@ -90,50 +91,43 @@ impl Peer {
         put(&init, "direction", &JsValue::from_str("sendrecv"));
         connection.add_transceiver("audio", &init).ok()?;
         let watched = connection.clone();
-        let listener = Closure::new(move |event: JsValue| {
+        let listener = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
             if let Some(msg) = heard(id, &watched, &event)
                 && !inbox::post(msg)
             {
                 watched.close();
             }
         });
-        channel.set_on_open(listener.as_ref());
-        channel.set_on_close(listener.as_ref());
-        channel.set_on_message(listener.as_ref());
-        connection.set_on_state(listener.as_ref());
-        let offering = connection.clone();
-        wasm_bindgen_futures::spawn_local(async move {
-            let msg = match offer(&offering).await {
-                Some(sdp) => Msg::PeerOffered { id, sdp },
-                None => closed(id, "no_offer"),
-            };
-            inbox::post(msg);
-        });
-        Some(Peer {
+        let peer = Peer {
             id,
             connection: connection.clone(),
             channel,
-            _listener: listener,
-        })
+            listener: listener.into_js_value(),
+        };
+        peer.listen(&peer.listener);
+        let offering = connection.set_local().ok()?;
+        offering.then(&peer.listener, &peer.listener);
+        Some(peer)
+    }
+
+    fn listen(&self, listener: &JsValue) {
+        self.channel.set_on_open(listener);
+        self.channel.set_on_close(listener);
+        self.channel.set_on_message(listener);
+        self.connection.set_on_state(listener);
     }
 
     pub fn answer(&self, sdp: &str) {
         let description = Object::new();
         put(&description, "type", &JsValue::from_str("answer"));
         put(&description, "sdp", &JsValue::from_str(sdp));
-        let (id, connection) = (self.id, self.connection.clone());
-        wasm_bindgen_futures::spawn_local(async move {
-            let taken = match connection.set_remote(&description) {
-                Ok(promise) => JsFuture::from(promise).await.is_ok(),
-                Err(_) => false,
-            };
-            if !taken {
-                inbox::post(closed(id, "bad_answer"));
-            }
-        });
+        match self.connection.set_remote(&description) {
+            Ok(taking) => taking.then(&JsValue::UNDEFINED, &self.listener),
+            Err(_) => inbox::enqueue(closed(self.id, "bad_answer")),
+        }
     }
 
-    pub fn send(&self, event: &ClientEvent) {
+    pub fn send(&self, event: &Json) {
         if self.channel.send(&wire::write(event)).is_err() {
             inbox::enqueue(closed(self.id, "send_failed"));
         }
@@ -142,11 +136,7 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        let none = JsValue::NULL;
-        self.channel.set_on_open(&none);
-        self.channel.set_on_close(&none);
-        self.channel.set_on_message(&none);
-        self.connection.set_on_state(&none);
+        self.listen(&JsValue::NULL);
         self.connection.close();
     }
 }
@@ -156,11 +146,20 @@ pub fn closed(id: Id, reason: &'static str) -> Msg {
 }
 
 fn heard(id: Id, connection: &RTCPeerConnection, event: &JsValue) -> Option<Msg> {
-    match get(event, "type")?.as_string()?.as_str() {
+    if event.is_undefined() {
+        // The offer is made.
+        let sdp = get(&connection.local(), "sdp")?.as_string()?;
+        return Some(Msg::PeerOffered { id, sdp });
+    }
+    let Some(kind) = get_text(event, "type") else {
+        // What a promise was rejected with: no offer, or an answer that is none.
+        return Some(closed(id, "refused"));
+    };
+    match kind.as_str() {
         "open" => Some(Msg::ChannelOpened { id }),
         "close" => Some(closed(id, "channel_closed")),
         "message" => {
-            let object = wire::object(&get(event, "data")?.as_string()?)?;
+            let object = wire::object(&get_text(event, "data")?)?;
             Some(Msg::ChannelFrame {
                 id,
                 event: Box::new(wire::event(&object)),
@@ -169,15 +168,6 @@ fn heard(id: Id, connection: &RTCPeerConnection, event: &JsValue) -> Option<Msg>
         // `disconnected` may heal by itself; the engine's ping decides.
         _ => (connection.state() == "failed").then(|| closed(id, "failed")),
     }
-}
-
-async fn offer(connection: &RTCPeerConnection) -> Option<String> {
-    let offer = JsFuture::from(connection.create_offer().ok()?).await.ok()?;
-    let sdp = get(&offer, "sdp")?.as_string()?;
-    JsFuture::from(connection.set_local(&offer).ok()?)
-        .await
-        .ok()?;
-    Some(sdp)
 }
 
 fn config(ice_servers: &[IceServer]) -> Object {

@@ -4,19 +4,19 @@
 //! A reader never fails on a field: what is missing or of another type is absent, as an older widget must bear a newer server.
 
 use super::host::{get, get_text};
-use crate::engine::effect::{Expect, Reply};
+use crate::engine::effect::{Expect, Failure, Reply};
+use crate::engine::json::Json;
 use js_sys::{Array, JSON};
 use karta_protocol::{
-    Accepted, AgentProfile, AuthMode, Branding, ErrorDetail, EventType, EventsPage, Features,
-    LauncherPosition, SessionEvent, SessionInfo, SessionStatus, Source, StopReason, TokenReply,
-    WidgetConfig,
+    AgentProfile, AuthMode, Branding, EventType, Features, LauncherPosition, SessionEvent,
+    SessionInfo, SessionStatus, Source, StopReason, TokenReply, WidgetConfig,
 };
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 
-pub fn write<T: Serialize>(value: &T) -> String {
+pub fn write(value: &Json) -> String {
     value
-        .serialize(&serde_wasm_bindgen::Serializer::new())
+        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
         .ok()
         .and_then(|object| JSON::stringify(&object).ok())
         .map(String::from)
@@ -39,17 +39,6 @@ pub fn reply(object: &JsValue, expect: Expect) -> Option<Reply> {
             user_id: get_text(object, "user_id"),
         }),
         Expect::Session => Reply::Session(session(object)?),
-        Expect::Events => Reply::Events(EventsPage {
-            session: session(&get(object, "session")?)?,
-            events: list(object, "events")
-                .iter()
-                .map(|entry| event(&entry))
-                .collect(),
-            more: truth(object, "more"),
-        }),
-        Expect::Accepted => Reply::Accepted(Accepted {
-            seq: whole(object, "seq"),
-        }),
         Expect::Answer | Expect::Nothing => Reply::Nothing,
     })
 }
@@ -152,24 +141,20 @@ pub fn config(object: &JsValue) -> Option<WidgetConfig> {
     })
 }
 
-/// The body of an answer that is not 2xx, or of nothing known.
-pub fn error(body: &JsValue) -> ErrorDetail {
-    let error = get(body, "error").unwrap_or_default();
-    ErrorDetail {
-        code: get_text(&error, "code").unwrap_or_default(),
-        message: get_text(&error, "message").unwrap_or_default(),
-        request_id: String::new(),
-        retry_after_seconds: whole(&error, "retry_after_seconds").map(|seconds| seconds as u32),
+/// Code, message and pause of an error body. The status is the caller's.
+pub fn failure(error: &JsValue) -> Failure {
+    Failure {
+        status: 0,
+        code: get_text(error, "code").unwrap_or_default(),
+        message: get_text(error, "message").unwrap_or_default(),
+        retry_after_seconds: whole(error, "retry_after_seconds").map(|seconds| seconds as u32),
     }
 }
 
 fn session(object: &JsValue) -> Option<SessionInfo> {
     Some(SessionInfo {
         id: get_text(object, "id")?,
-        status: match get_text(object, "status").as_deref() {
-            Some("running") => SessionStatus::Running,
-            _ => SessionStatus::Idle,
-        },
+        status: SessionStatus::Idle,
         last_seq: whole(object, "last_seq").unwrap_or(0),
         resumed: truth(object, "resumed"),
     })

@@ -3,10 +3,8 @@
 
 use super::command::{CallbackId, Secret};
 use super::event::HostEvent;
-use karta_protocol::{
-    Accepted, ClientEvent, CreateSession, EventsPage, ExchangeRequest, GuestRequest,
-    RefreshRequest, SessionInfo, TokenReply, WidgetConfig,
-};
+use super::json::Json;
+use karta_protocol::{SessionInfo, TokenReply, WidgetConfig};
 
 /// Milliseconds by a monotonic clock of unknown origin.
 pub type Millis = u64;
@@ -56,7 +54,7 @@ pub enum Effect {
     },
     SendFrame {
         id: Id,
-        event: ClientEvent,
+        event: Json,
     },
     ClosePeer(Id),
     /// Answered by `Msg::TimerFired`, once. Arming a timer that runs replaces it.
@@ -158,11 +156,7 @@ pub enum Method {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
     None,
-    Guest(GuestRequest),
-    Exchange(ExchangeRequest),
-    Refresh(RefreshRequest),
-    Session(CreateSession),
-    Event(ClientEvent),
+    Json(Json),
     /// `application/sdp`.
     Sdp(String),
 }
@@ -172,10 +166,9 @@ pub enum Expect {
     Config,
     Token,
     Session,
-    Events,
-    Accepted,
-    /// SDP text with `Location`, `ETag` and `Link: rel="ice-server"` headers.
+    /// SDP text with a `Location` header.
     Answer,
+    /// Nothing that matters.
     Nothing,
 }
 
@@ -184,13 +177,7 @@ pub enum Reply {
     Config(Box<WidgetConfig>),
     Token(TokenReply),
     Session(SessionInfo),
-    Events(EventsPage),
-    Accepted(Accepted),
-    Answer {
-        sdp: String,
-        location: String,
-        etag: String,
-    },
+    Answer { sdp: String, location: String },
     Nothing,
 }
 

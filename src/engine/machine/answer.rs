@@ -43,12 +43,12 @@ impl Panel {
                 self.token_granted(token, cx)
             }
             (Purpose::Session, Reply::Session(info)) => self.session_ready(info, cx),
-            (Purpose::Message(client_id), Reply::Accepted(_)) => {
+            (Purpose::Message(client_id), Reply::Nothing) => {
                 self.link.token.accepted();
                 self.recovered();
                 self.acknowledged(&client_id, cx);
             }
-            (Purpose::Connect(peer), Reply::Answer { sdp, location, .. }) => {
+            (Purpose::Connect(peer), Reply::Answer { sdp, location }) => {
                 self.link.token.accepted();
                 self.peer_answered(peer, sdp, &location, cx);
             }

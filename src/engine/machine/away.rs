@@ -4,9 +4,8 @@ use super::core::Cx;
 use super::link::Purpose;
 use super::panel::Panel;
 use super::stream::Stream;
-use crate::engine::effect::{Body, Effect, Expect, HttpRequest, Method, Timer};
+use crate::engine::effect::{Body, Effect, Expect, Method, Timer};
 use crate::engine::limits::STREAM_QUIET_MS;
-use karta_protocol::API_BASE;
 
 impl Panel {
     pub fn network_is_back(&mut self, cx: &mut Cx<'_>) {
@@ -47,23 +46,9 @@ impl Panel {
             self.outbox.messages().first(),
         ) && self.limit.is_none()
         {
-            let request = HttpRequest {
-                id: cx.id(),
-                method: Method::Post,
-                url: [
-                    &cx.core.config.base_url,
-                    API_BASE,
-                    "/sessions/",
-                    session,
-                    "/events",
-                ]
-                .concat(),
-                token: Some(token.clone()),
-                body: Body::Event(message.event()),
-                expect: Expect::Accepted,
-                keepalive: true,
-            };
-            cx.http(request);
+            let url = cx.url(&["/sessions/", session, "/events"].concat());
+            let (token, body) = (Some(token.clone()), Body::Json(message.event()));
+            cx.http(Method::Post, url, token, body, Expect::Nothing, true);
         }
         // Requests under way are left alone: some may still arrive. Nobody waits for them any more.
         self.link.pending.clear();

@@ -2,13 +2,15 @@
 
 use super::bus::Bus;
 use crate::engine::command::Identity;
+use crate::engine::command::Secret;
 use crate::engine::config::{Config, Layers};
-use crate::engine::effect::{Effect, HttpRequest, Id, Millis, Stored, Timer};
+use crate::engine::effect::{Body, Effect, Expect, HttpRequest, Id, Method, Millis, Stored, Timer};
 use crate::engine::error::Rejection;
 use crate::engine::event::HostEvent;
 use crate::engine::random::Random;
 use crate::engine::session::backoff::Backoff;
 use crate::engine::text::{self, Words};
+use karta_protocol::API_BASE;
 
 pub(super) struct Core {
     pub script_origin: String,
@@ -123,14 +125,46 @@ impl Cx<'_> {
         Id(self.core.last_id)
     }
 
+    /// What [`Cx::id`] gives next.
+    pub fn next_id(&self) -> Id {
+        Id(self.core.last_id.wrapping_add(1))
+    }
+
+    // Called from everywhere: one copy each keeps the bundle small.
+    #[inline(never)]
     pub fn run(&mut self, effect: Effect) {
         self.out.push(effect);
     }
 
-    pub fn http(&mut self, request: HttpRequest) {
-        self.out.push(Effect::Http(Box::new(request)));
+    /// Address of a call of the server's.
+    pub fn url(&self, path: &str) -> String {
+        [&self.core.config.base_url, API_BASE, path].concat()
     }
 
+    #[inline(never)]
+    pub fn http(
+        &mut self,
+        method: Method,
+        url: String,
+        token: Option<Secret>,
+        body: Body,
+        expect: Expect,
+        keepalive: bool,
+    ) -> Id {
+        let id = self.id();
+        self.run(Effect::Http(Box::new(HttpRequest {
+            id,
+            method,
+            url,
+            token,
+            body,
+            expect,
+            keepalive,
+        })));
+        id
+    }
+
+    #[inline(never)]
     pub fn emit(&mut self, event: HostEvent) {
         match &mut self.core.unsettled {
             Some(unsettled) if unsettled.booting => unsettled.events.push(event),
@@ -138,12 +172,14 @@ impl Cx<'_> {
         }
     }
 
+    #[inline(never)]
     pub fn timer(&mut self, timer: Timer, delay_ms: u64) {
-        self.out.push(Effect::SetTimer { timer, delay_ms });
+        self.run(Effect::SetTimer { timer, delay_ms });
     }
 
+    #[inline(never)]
     pub fn clear(&mut self, timer: Timer) {
-        self.out.push(Effect::ClearTimer(timer));
+        self.run(Effect::ClearTimer(timer));
     }
 
     pub fn render(&mut self) {

@@ -5,7 +5,7 @@ use super::stage::Stage;
 use super::verdict::{Verdict, judge};
 use crate::engine::config::Source;
 use crate::engine::config::check::{check, server_layer};
-use crate::engine::effect::{Body, Effect, Expect, Failure, HttpRequest, Id, Method, Reply, Timer};
+use crate::engine::effect::{Body, Effect, Expect, Failure, Method, Reply, Timer};
 use crate::engine::error::SECRET_KEY;
 use crate::engine::event::HostEvent;
 use crate::engine::limits::{CONFIG_DEADLINE_MS, CONFIG_RETRY_CAP_MS, CONFIG_RETRY_FIRST_MS};
@@ -128,23 +128,10 @@ pub(super) fn ask_config(cx: &mut Cx<'_>) {
     if cx.core.fetch.asked.is_some() || cx.core.fetch.settled {
         return;
     }
-    let id = cx.id();
-    cx.core.fetch.asked = Some(id);
-    let url = cx.core.fetch.url.clone();
     cx.clear(Timer::Config);
-    cx.http(get_config(id, url));
-}
-
-fn get_config(id: Id, url: String) -> HttpRequest {
-    HttpRequest {
-        id,
-        method: Method::Get,
-        url,
-        token: None,
-        body: Body::None,
-        expect: Expect::Config,
-        keepalive: false,
-    }
+    let url = cx.core.fetch.url.clone();
+    let id = cx.http(Method::Get, url, None, Body::None, Expect::Config, false);
+    cx.core.fetch.asked = Some(id);
 }
 
 fn retry_config(retry_after_seconds: Option<u32>, cx: &mut Cx<'_>) {

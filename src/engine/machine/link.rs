@@ -7,15 +7,13 @@ use super::core::Cx;
 use super::panel::Panel;
 use super::stream::Stream;
 use crate::engine::command::Secret;
-use crate::engine::effect::{
-    Body, Effect, Expect, Failure, HttpRequest, Id, Method, Millis, Timer,
-};
+use crate::engine::effect::{Body, Effect, Expect, Failure, Id, Method, Millis, Timer};
 use crate::engine::event::HostEvent;
+use crate::engine::json::Json;
 use crate::engine::limits::{LOCK_SECONDS, REQUEST_DEADLINE_MS};
 use crate::engine::session::backoff::Backoff;
 use crate::engine::session::outbox::Way;
 use crate::engine::session::token::{Need, Token};
-use karta_protocol::{API_BASE, ClientEvent, CreateSession, GuestRequest, RefreshRequest};
 
 #[derive(Default)]
 pub(super) struct Link {
@@ -118,37 +116,34 @@ impl Panel {
     }
 
     fn mint(&mut self, cx: &mut Cx<'_>) {
-        let Some(client_key) = cx.core.config.key.clone() else {
+        let Some(client_key) = cx.core.config.key.as_deref() else {
             return;
         };
         if self.link.awaits(&[Purpose::Mint, Purpose::Refresh]) {
             return;
         }
         // An identity with a proof goes to `/auth/exchange` instead; the server has that from the next issue on.
-        let body = Body::Guest(GuestRequest {
-            client_key,
-            agent_id: cx.core.config.agent.clone(),
-            visitor_id: cx.core.record.visitor_id.clone(),
-        });
-        self.post(Purpose::Mint, "/auth/guest", body, Expect::Token, cx);
+        let body = Json::default()
+            .text("client_key", client_key)
+            .maybe("agent_id", cx.core.config.agent.as_deref())
+            .maybe("visitor_id", cx.core.record.visitor_id.as_deref());
+        self.ask(Purpose::Mint, "/auth/guest", Body::Json(body), cx);
     }
 
     pub fn refresh(&mut self, token: Secret, cx: &mut Cx<'_>) {
         if self.link.awaits(&[Purpose::Mint, Purpose::Refresh]) {
             return;
         }
-        let Secret(refresh_token) = token;
-        let body = Body::Refresh(RefreshRequest { refresh_token });
-        self.post(Purpose::Refresh, "/auth/refresh", body, Expect::Token, cx);
+        let body = Json::default().text("refresh_token", &token.0);
+        self.ask(Purpose::Refresh, "/auth/refresh", Body::Json(body), cx);
     }
 
     fn ask_session(&mut self, cx: &mut Cx<'_>) {
         if self.link.awaits(&[Purpose::Session]) {
             return;
         }
-        let resume = cx.core.record.session_id.clone();
-        let body = Body::Session(CreateSession { resume });
-        self.post(Purpose::Session, "/sessions", body, Expect::Session, cx);
+        let body = Json::default().maybe("resume", cx.core.record.session_id.as_deref());
+        self.ask(Purpose::Session, "/sessions", Body::Json(body), cx);
     }
 
     /// What waits in the outbox: by the data channel if it is there, else by POST, one after the other.
@@ -168,68 +163,46 @@ impl Panel {
                 self.expect_frame(cx);
             }
         } else if let Some(message) = self.outbox.next_post() {
-            let id = cx.id();
-            message.way = Way::Posted(id);
+            message.way = Way::Posted(cx.next_id());
             let purpose = Purpose::Message(message.client_id.clone());
             let event = message.event();
-            self.post_event(id, purpose, event, cx);
+            self.post_event(purpose, event, cx);
         }
     }
 
     /// A client event that leaves no line in the outbox: it matters now or not at all.
     pub fn send_signal(&mut self, kind: &'static str, cx: &mut Cx<'_>) {
-        let event = ClientEvent {
-            kind: String::from(kind),
-            ..ClientEvent::default()
-        };
+        let event = Json::default().text("type", kind);
         if let Some(id) = self.peer.synced_id() {
             cx.run(Effect::SendFrame { id, event });
         } else if self.link.session.is_some() {
-            let id = cx.id();
-            self.post_event(id, Purpose::Signal(kind), event, cx);
+            self.post_event(Purpose::Signal(kind), event, cx);
             self.watch(cx);
         }
     }
 
-    fn post_event(&mut self, id: Id, purpose: Purpose, event: ClientEvent, cx: &mut Cx<'_>) {
-        let path = [
-            "/sessions/",
-            self.link.session_id().unwrap_or(""),
-            "/events",
-        ]
-        .concat();
-        self.ask(id, purpose, &path, Body::Event(event), Expect::Accepted, cx);
+    fn post_event(&mut self, purpose: Purpose, event: Json, cx: &mut Cx<'_>) {
+        let session = self.link.session_id().unwrap_or("");
+        let path = ["/sessions/", session, "/events"].concat();
+        self.ask(purpose, &path, Body::Json(event), cx);
     }
 
-    fn post(&mut self, purpose: Purpose, path: &str, body: Body, expect: Expect, cx: &mut Cx<'_>) {
-        let id = cx.id();
-        self.ask(id, purpose, path, body, expect, cx);
-    }
-
-    pub fn ask(
-        &mut self,
-        id: Id,
-        purpose: Purpose,
-        path: &str,
-        body: Body,
-        expect: Expect,
-        cx: &mut Cx<'_>,
-    ) {
-        let with_token = !matches!(purpose, Purpose::Mint | Purpose::Refresh);
+    /// Asks with a POST and awaits the answer.
+    pub fn ask(&mut self, purpose: Purpose, path: &str, body: Body, cx: &mut Cx<'_>) {
+        let (expect, with_token) = match purpose {
+            Purpose::Mint | Purpose::Refresh => (Expect::Token, false),
+            Purpose::Session => (Expect::Session, true),
+            Purpose::Connect(_) => (Expect::Answer, true),
+            _ => (Expect::Nothing, true),
+        };
+        let token = self.link.token.any().filter(|_| with_token).cloned();
+        let url = cx.url(path);
+        let id = cx.http(Method::Post, url, token, body, expect, false);
         self.link.pending.push(Pending {
             id,
             since: cx.now,
             generation: self.link.token.generation(),
             purpose,
-        });
-        cx.http(HttpRequest {
-            id,
-            method: Method::Post,
-            url: [&cx.core.config.base_url, API_BASE, path].concat(),
-            token: self.link.token.any().filter(|_| with_token).cloned(),
-            body,
-            expect,
-            keepalive: false,
         });
     }
 

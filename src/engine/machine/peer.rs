@@ -4,12 +4,13 @@
 use super::core::Cx;
 use super::link::Purpose;
 use super::panel::Panel;
-use crate::engine::effect::{Body, Effect, Expect, HttpRequest, Id, Method, Millis, Timer};
+use crate::engine::effect::{Body, Effect, Expect, Id, Method, Millis, Timer};
+use crate::engine::json::Json;
 use crate::engine::limits::{
     BUSY_PING_MS, BUSY_PONG_DEADLINE_MS, PEER_ATTEMPTS, PEER_DEADLINE_MS, PEER_GOOD_MS,
     PONG_DEADLINE_MS,
 };
-use karta_protocol::{ClientEvent, EventType, PING_INTERVAL_MS, SessionEvent, client};
+use karta_protocol::{EventType, PING_INTERVAL_MS, SessionEvent, client};
 
 #[derive(Default)]
 pub(super) struct Peer {
@@ -100,15 +101,7 @@ impl Panel {
         };
         let path = ["/sessions/", session, "/connect"].concat();
         self.peer.state = State::Connecting(id);
-        let request = cx.id();
-        self.ask(
-            request,
-            Purpose::Connect(id),
-            &path,
-            Body::Sdp(sdp),
-            Expect::Answer,
-            cx,
-        );
+        self.ask(Purpose::Connect(id), &path, Body::Sdp(sdp), cx);
         self.drive(cx);
     }
 
@@ -126,12 +119,11 @@ impl Panel {
             return;
         }
         self.peer.state = State::Open(id);
-        let hello = ClientEvent {
-            kind: String::from(client::HELLO),
-            after: Some(self.log.cursor()),
-            ..ClientEvent::default()
-        };
-        cx.run(Effect::SendFrame { id, event: hello });
+        let event = Json::default().text("type", client::HELLO).number(
+            "after",
+            u32::try_from(self.log.cursor()).unwrap_or(u32::MAX),
+        );
+        cx.run(Effect::SendFrame { id, event });
         cx.timer(Timer::Ping, PING_INTERVAL_MS);
     }
 
@@ -197,10 +189,7 @@ impl Panel {
         let Some(id) = self.peer.id().filter(|_| self.peer.has_channel()) else {
             return;
         };
-        let event = ClientEvent {
-            kind: String::from(client::PING),
-            ..ClientEvent::default()
-        };
+        let event = Json::default().text("type", client::PING);
         cx.run(Effect::SendFrame { id, event });
         self.expect_frame(cx);
     }
@@ -290,16 +279,8 @@ impl Panel {
             return;
         };
         let token = Some(token.clone());
-        let id = cx.id();
-        cx.http(HttpRequest {
-            id,
-            method: Method::Delete,
-            url,
-            token,
-            body: Body::None,
-            expect: Expect::Nothing,
-            keepalive,
-        });
+        let (body, expect) = (Body::None, Expect::Nothing);
+        cx.http(Method::Delete, url, token, body, expect, keepalive);
     }
 }
 

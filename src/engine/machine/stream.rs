@@ -7,7 +7,6 @@ use crate::engine::effect::{Effect, Failure, Id, Millis};
 use crate::engine::event::HostEvent;
 use crate::engine::limits::STREAM_GOOD_MS;
 use crate::engine::text::number;
-use karta_protocol::API_BASE;
 
 /// The receiving side over HTTPS.
 #[derive(Default, PartialEq)]
@@ -38,14 +37,7 @@ impl Panel {
             return;
         }
         let after = self.log.cursor();
-        let mut url = [
-            &cx.core.config.base_url,
-            API_BASE,
-            "/sessions/",
-            session,
-            "/events/stream?after=",
-        ]
-        .concat();
+        let mut url = cx.url(&["/sessions/", session, "/events/stream?after="].concat());
         number::push(&mut url, after);
         let token = token.clone();
         let id = cx.id();

@@ -2,7 +2,8 @@
 //! itself) any number. Sending again is harmless, because the server knows the client id.
 
 use crate::engine::effect::{Id, Millis};
-use karta_protocol::{ClientEvent, client};
+use crate::engine::json::Json;
+use karta_protocol::client;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
@@ -117,13 +118,11 @@ impl Outbox {
 }
 
 impl Message {
-    pub fn event(&self) -> ClientEvent {
-        ClientEvent {
-            kind: String::from(client::MESSAGE),
-            id: Some(self.client_id.clone()),
-            text: Some(self.text.clone()),
-            ..ClientEvent::default()
-        }
+    pub fn event(&self) -> Json {
+        Json::default()
+            .text("type", client::MESSAGE)
+            .text("id", &self.client_id)
+            .text("text", &self.text)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::engine::effect::{Effect, Id, Stored};
 use crate::engine::event::{EventName, HostEvent};
 use crate::engine::machine::{Boot, Msg, Ui};
 use crate::engine::view_model::{ItemState, Tone};
-use karta_protocol::{EventType, SessionEvent};
+use karta_protocol::{CreateSession, EventType, SessionEvent};
 
 fn returning(open: bool, seen_seq: u64) -> Boot {
     Boot {
@@ -216,7 +216,8 @@ fn reload_shows_the_history_in_silence() {
         "and takes no focus"
     );
     world.reply_ok("/auth/guest", token("t_1"));
-    assert!(format!("{:?}", world.request("/sessions").body).contains("resume: Some(\"s_1\")"));
+    let create: CreateSession = read(body(&world.request("/sessions")));
+    assert_eq!(create.resume.as_deref(), Some("s_1"));
     world.reply_ok("/sessions", session_info("s_1", 3));
     let id = world.stream();
     world.send(Msg::StreamOpened { id });

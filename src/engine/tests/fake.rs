@@ -2,14 +2,15 @@
 
 use crate::engine::command::{CallbackId, Command};
 use crate::engine::config::Layer;
-use crate::engine::effect::{Effect, Failure, HttpRequest, Id, Millis, Reply, Stored, Timer};
+use crate::engine::effect::{Body, Effect, Failure, HttpRequest, Id, Millis, Reply, Stored, Timer};
 use crate::engine::event::{EventName, HostEvent};
+use crate::engine::json::Json;
 use crate::engine::machine::{Boot, Machine, Msg, Ui};
 use crate::engine::shell::{Edge, Shell};
 use crate::engine::view_model::{Item, PanelView};
 use karta_protocol::{
-    Accepted, AgentProfile, ClientEvent, EventType, Features, SessionEvent, SessionInfo,
-    TokenReply, WidgetConfig,
+    AgentProfile, ClientEvent, EventType, Features, SessionEvent, SessionInfo, TokenReply,
+    WidgetConfig,
 };
 
 pub const KEY: &str = "pk_live_test";
@@ -342,7 +343,7 @@ impl World {
             .effects
             .iter()
             .filter_map(|effect| match effect {
-                Effect::SendFrame { event, .. } => Some(event.clone()),
+                Effect::SendFrame { event, .. } => Some(client_event(event)),
                 _ => None,
             })
             .collect()
@@ -411,7 +412,7 @@ pub fn session_info(id: &str, last_seq: u64) -> Reply {
 }
 
 pub fn accepted() -> Reply {
-    Reply::Accepted(Accepted { seq: None })
+    Reply::Nothing
 }
 
 pub fn failure(status: u16, code: &str) -> Failure {
@@ -479,8 +480,22 @@ pub fn client_id(event: &ClientEvent) -> String {
 }
 
 pub fn posted(request: &HttpRequest) -> ClientEvent {
+    client_event(body(request))
+}
+
+pub fn body(request: &HttpRequest) -> &Json {
     match &request.body {
-        crate::engine::effect::Body::Event(event) => event.clone(),
-        other => panic!("not an event: {other:?}"),
+        Body::Json(json) => json,
+        other => panic!("not JSON: {other:?}"),
     }
+}
+
+/// The body as the server reads it.
+pub fn read<T: serde::de::DeserializeOwned>(json: &Json) -> T {
+    let text = serde_json::to_string(json).expect("JSON can be written");
+    serde_json::from_str(&text).expect("the server can read it")
+}
+
+pub fn client_event(json: &Json) -> ClientEvent {
+    read(json)
 }

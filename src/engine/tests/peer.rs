@@ -21,7 +21,6 @@ fn answer_sdp() -> Reply {
     Reply::Answer {
         sdp: "answer".into(),
         location: "/api/v1/widget/sessions/s_1/connect/c_1".into(),
-        etag: "e".into(),
     }
 }
 

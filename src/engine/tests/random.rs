@@ -4,7 +4,7 @@
 
 use super::fake::*;
 use crate::engine::command::Command;
-use crate::engine::effect::{Body, Effect, Expect, HttpRequest, Id, Reply};
+use crate::engine::effect::{Effect, Expect, HttpRequest, Id, Reply};
 use crate::engine::event::HostEvent;
 use crate::engine::machine::{Boot, Msg, Ui};
 use crate::engine::view_model::{ItemState, Role};
@@ -187,7 +187,7 @@ impl Sim {
                     self.peer = Some((id, PeerAt::Answered));
                 }
                 Effect::ClosePeer(_) => self.peer = None,
-                Effect::SendFrame { event, .. } => self.framed(&event),
+                Effect::SendFrame { event, .. } => self.framed(&client_event(&event)),
                 _ => {}
             }
         }
@@ -221,19 +221,17 @@ impl Sim {
 
     fn answer(&mut self, request: &HttpRequest, fate: Fate) {
         if matches!(fate, Fate::Arrives | Fate::ArrivesTwice | Fate::AnswerLost)
-            && let Body::Event(event) = &request.body
+            && request.url.ends_with("/events")
         {
-            let committed = self.server.take(event);
+            let committed = self.server.take(&posted(request));
             self.publish(committed);
         }
         let reply = match request.expect {
             Expect::Token => token("t"),
             Expect::Session => session_info("s_1", self.server.log.len() as u64),
-            Expect::Accepted => accepted(),
             Expect::Answer => Reply::Answer {
                 sdp: String::new(),
                 location: "/x".into(),
-                etag: String::new(),
             },
             _ => Reply::Nothing,
         };
@@ -589,7 +587,6 @@ fn any_msg() -> impl Strategy<Value = Msg> {
         Just(Reply::Answer {
             sdp: "s".into(),
             location: "//".into(),
-            etag: String::new()
         }),
     ];
     let timers = vec![
