@@ -244,6 +244,8 @@ fn item(key: u32, role: Role, text: &str, state: ItemState) -> Item {
         key,
         rev: 1,
         role,
+        id: String::new(),
+        seq: None,
         text: String::from(text),
         state,
         sources: Vec::new(),

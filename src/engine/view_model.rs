@@ -99,6 +99,10 @@ pub struct Item {
     /// Rises with every change of the entry.
     pub rev: u32,
     pub role: Role,
+    /// A visitor's message: the id that this widget gave it. An answer: the id of its part. Empty: the greeting, and lines that have none.
+    pub id: String,
+    /// Place in the log; None while it has none.
+    pub seq: Option<u64>,
     /// User text is shown as it is; agent text is markdown ([`super::markdown`]).
     pub text: String,
     pub state: ItemState,

@@ -32,7 +32,7 @@ impl Panel {
         }
         match result {
             Ok(reply) => self.succeeded(purpose, generation, reply, cx),
-            Err(failure) => self.failed(purpose, generation, &failure, cx),
+            Err(failure) => self.failed(purpose, generation, failure, cx),
         }
         self.drive(cx);
     }
@@ -54,7 +54,7 @@ impl Panel {
             }
             (Purpose::Signal(_) | Purpose::Goodbye, _) => {}
             // An answer of the wrong kind is as good as none.
-            (purpose, _) => self.failed(purpose, generation, &Failure::default(), cx),
+            (purpose, _) => self.failed(purpose, generation, Failure::default(), cx),
         }
     }
 
@@ -84,73 +84,62 @@ impl Panel {
         });
     }
 
-    pub fn failed(
-        &mut self,
-        purpose: Purpose,
-        generation: u32,
-        failure: &Failure,
-        cx: &mut Cx<'_>,
-    ) {
+    /// What a failure of each request leads to.
+    pub fn failed(&mut self, purpose: Purpose, generation: u32, failure: Failure, cx: &mut Cx<'_>) {
         if purpose == Purpose::Goodbye {
             return;
         }
-        let verdict = judge(failure);
+        let verdict = judge(&failure);
         if let Verdict::Halt(code) = verdict {
             return self.halted(code, &failure.message, cx);
         }
+        let retry_after_seconds = failure.retry_after_seconds;
         self.link.muted |= matches!(purpose, Purpose::Message(_)) && verdict != Verdict::Refused;
+        // Whether to wait before anything else is asked, and how long at least.
+        let mut pause = None;
         match (verdict, purpose) {
             // Whatever a server says about a refresh, short of trouble, means that this token has no future.
             (Verdict::Token | Verdict::Refused | Verdict::Gone, Purpose::Refresh) => {
-                self.link.token.refresh_refused()
+                self.link.token.refresh_refused();
+                return;
             }
-            (Verdict::Token, Purpose::Mint) => self.hold(None, failure, cx),
+            (Verdict::Token, Purpose::Mint) => {}
             (Verdict::Token, purpose) => {
                 if let Purpose::Connect(peer) = purpose {
                     self.peer_failed(peer, cx);
                 }
-                if self.link.token.refused(generation) == Repair::Later {
-                    self.hold(None, failure, cx);
+                if self.link.token.refused(generation) == Repair::Now {
+                    return;
                 }
             }
-            (Verdict::Gone, _) => {
-                self.session_gone(cx);
-                self.hold(None, failure, cx);
-            }
-            (Verdict::Refused, Purpose::Connect(_)) => self.peer_refused(cx),
-            (_, Purpose::Connect(peer)) => self.peer_failed(peer, cx),
-            (Verdict::Limit, Purpose::Message(client_id)) => {
+            (Verdict::Gone, _) => self.session_gone(cx),
+            (Verdict::Refused, Purpose::Connect(_)) => return self.peer_refused(cx),
+            (_, Purpose::Connect(peer)) => return self.peer_failed(peer, cx),
+            (Verdict::Limit, purpose) => {
                 let (code, message) = (failure.code.clone(), failure.message.clone());
-                self.lock(Some(code), Some(message), failure.retry_after_seconds, cx);
-                if failure.retry_after_seconds.is_none() {
-                    self.refused(&client_id, &failure.code, &failure.message, cx);
+                self.lock(Some(code), Some(message), retry_after_seconds, cx);
+                match purpose {
+                    Purpose::Message(client_id) if retry_after_seconds.is_none() => {
+                        return self.refused(&client_id, failure, cx);
+                    }
+                    Purpose::Message(_) => return,
+                    _ => pause = retry_after_seconds,
                 }
-            }
-            (Verdict::Limit, _) => {
-                let (code, message) = (failure.code.clone(), failure.message.clone());
-                self.lock(Some(code), Some(message), failure.retry_after_seconds, cx);
-                self.hold(failure.retry_after_seconds, failure, cx);
             }
             (Verdict::Refused, Purpose::Message(client_id)) => {
-                self.refused(&client_id, &failure.code, &failure.message, cx);
+                return self.refused(&client_id, failure, cx);
             }
-            (Verdict::Refused, Purpose::Session) => {
-                cx.core.record.session_id = None;
-                self.hold(None, failure, cx);
-            }
-            (Verdict::Refused, Purpose::Mint) => {
-                cx.core.record.visitor_id = None;
-                self.hold(None, failure, cx);
-            }
+            (Verdict::Refused, Purpose::Session) => cx.core.record.session_id = None,
+            (Verdict::Refused, Purpose::Mint) => cx.core.record.visitor_id = None,
             // A remark; if it matters, the connection ends, and the next request says why.
-            (Verdict::Wait | Verdict::Refused | Verdict::Later, Purpose::Channel) => {}
-            (_, Purpose::Signal(kind)) => self.signal_failed(kind, cx),
+            (Verdict::Wait | Verdict::Refused | Verdict::Later, Purpose::Channel) => return,
+            (_, Purpose::Signal(kind)) => return self.signal_failed(kind, cx),
             (Verdict::Later, Purpose::Message(client_id)) if failure.status >= 500 => {
-                self.strike(&client_id, failure, cx);
-                self.hold(None, failure, cx);
+                self.strike(&client_id, &failure, cx);
             }
-            (_, _) => self.hold(failure.retry_after_seconds, failure, cx),
+            (_, _) => pause = retry_after_seconds,
         }
+        self.hold(pause, failure, cx);
     }
 
     fn signal_failed(&mut self, kind: &'static str, cx: &mut Cx<'_>) {
@@ -167,7 +156,7 @@ impl Panel {
         };
         message.strikes += 1;
         if message.strikes >= MESSAGE_STRIKES {
-            self.refused(client_id, &failure.code, &failure.message, cx);
+            self.refused(client_id, failure.clone(), cx);
         }
     }
 

@@ -172,6 +172,15 @@ impl Cx<'_> {
         }
     }
 
+    /// The `error` event. Empty words and codes are none; `own`: what to say where the server said nothing.
+    pub fn fail(&mut self, code: Option<String>, message: Option<String>, own: &str) {
+        let message = message.filter(|message| !message.is_empty());
+        self.emit(HostEvent::Error {
+            message: message.unwrap_or_else(|| String::from(own)),
+            code: code.filter(|code| !code.is_empty()),
+        });
+    }
+
     #[inline(never)]
     pub fn timer(&mut self, timer: Timer, delay_ms: u64) {
         self.run(Effect::SetTimer { timer, delay_ms });

@@ -8,7 +8,6 @@ use super::panel::Panel;
 use super::stream::Stream;
 use crate::engine::command::Secret;
 use crate::engine::effect::{Body, Effect, Expect, Failure, Id, Method, Millis, Timer};
-use crate::engine::event::HostEvent;
 use crate::engine::json::Json;
 use crate::engine::limits::{LOCK_SECONDS, REQUEST_DEADLINE_MS};
 use crate::engine::session::backoff::Backoff;
@@ -237,7 +236,7 @@ impl Panel {
     }
 
     /// Asks nothing for a while: as long as the server says, or by the backoff.
-    pub fn hold(&mut self, retry_after_seconds: Option<u32>, failure: &Failure, cx: &mut Cx<'_>) {
+    pub fn hold(&mut self, retry_after_seconds: Option<u32>, failure: Failure, cx: &mut Cx<'_>) {
         let mut delay = self.link.backoff.fail(&mut cx.core.random);
         if let Some(seconds) = retry_after_seconds {
             let asked = u64::from(seconds.min(LOCK_SECONDS)) * 1_000;
@@ -248,15 +247,8 @@ impl Panel {
         cx.render();
         if self.link.backoff.failures() == 2 && !self.link.complained {
             self.link.complained = true;
-            let own = if failure.message.is_empty() {
-                cx.core.words.unreachable
-            } else {
-                &failure.message
-            };
-            cx.emit(HostEvent::Error {
-                message: String::from(own),
-                code: (!failure.code.is_empty()).then(|| failure.code.clone()),
-            });
+            let own = cx.core.words.unreachable;
+            cx.fail(Some(failure.code), Some(failure.message), own);
         }
     }
 
@@ -302,7 +294,7 @@ impl Panel {
             let pending = self.link.pending.remove(at);
             cx.run(Effect::CancelHttp(pending.id));
             self.outbox.post_ended(pending.id);
-            self.failed(pending.purpose, pending.generation, &Failure::default(), cx);
+            self.failed(pending.purpose, pending.generation, Failure::default(), cx);
         }
         if let Stream::Opening { since, .. } = self.link.stream
             && since <= deadline

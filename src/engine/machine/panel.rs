@@ -5,7 +5,7 @@ use super::core::Cx;
 use super::link::Link;
 use super::peer::Peer;
 use super::{Msg, Ui};
-use crate::engine::effect::{Effect, Focus, Millis, Stored, Timer};
+use crate::engine::effect::{Effect, Failure, Focus, Millis, Stored, Timer};
 use crate::engine::error::{QUEUE_FULL, clip};
 use crate::engine::event::{EventName, HostEvent, TranscriptLine};
 use crate::engine::limits::{
@@ -80,11 +80,11 @@ impl Panel {
             Msg::Ui(ui) => self.ui(ui, cx),
             Msg::HttpReplied { id, result } => self.replied(id, result, cx),
             Msg::StreamOpened { id } => self.stream_opened(id, cx),
-            Msg::StreamFrame { id, event } => self.stream_frame(id, *event, cx),
-            Msg::StreamClosed { id, failure } => self.stream_closed(id, &failure, cx),
+            Msg::StreamFrame { id, event } => self.stream_frame(id, event, cx),
+            Msg::StreamClosed { id, failure } => self.stream_closed(id, failure, cx),
             Msg::PeerOffered { id, sdp } => self.peer_offered(id, sdp, cx),
             Msg::ChannelOpened { id } => self.channel_opened(id, cx),
-            Msg::ChannelFrame { id, event } => self.channel_frame(id, *event, cx),
+            Msg::ChannelFrame { id, event } => self.channel_frame(id, event, cx),
             Msg::PeerClosed { id, reason: _ } => self.peer_closed(id, cx),
             Msg::TimerFired(timer) => self.timer_fired(timer, cx),
             Msg::Online => self.network_is_back(cx),
@@ -343,14 +343,11 @@ impl Panel {
     }
 
     /// The server will never take this message.
-    pub fn refused(&mut self, client_id: &str, code: &str, message: &str, cx: &mut Cx<'_>) {
+    pub fn refused(&mut self, client_id: &str, failure: Failure, cx: &mut Cx<'_>) {
         if self.outbox.remove(client_id) {
             self.log.mark_own(client_id, ItemState::Failed);
             self.keep(cx);
-            cx.emit(HostEvent::Error {
-                message: String::from(message),
-                code: (!code.is_empty()).then(|| String::from(code)),
-            });
+            cx.fail(Some(failure.code), Some(failure.message), "");
             cx.run(Effect::Announce(String::from(cx.core.words.not_sent)));
             cx.render();
         }

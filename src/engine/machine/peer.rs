@@ -127,20 +127,19 @@ impl Panel {
         cx.timer(Timer::Ping, PING_INTERVAL_MS);
     }
 
-    pub fn channel_frame(&mut self, id: Id, event: SessionEvent, cx: &mut Cx<'_>) {
+    pub fn channel_frame(&mut self, id: Id, mut event: Box<SessionEvent>, cx: &mut Cx<'_>) {
         if self.peer.id() != Some(id) || !self.peer.has_channel() {
             return;
         }
         if std::mem::take(&mut self.peer.pong_due) {
             cx.clear(Timer::PongDeadline);
         }
-        let kind = event.kind;
         let alone = self.peer.is_synced();
-        if !self.take(event, alone, cx) {
+        if !self.take(&mut event, alone, cx) {
             // A hole: HTTPS mends it from the cursor.
             return self.lose_peer(true, cx);
         }
-        if kind == EventType::Synced {
+        if event.kind == EventType::Synced {
             self.channel_synced(id, cx);
         }
         self.drive(cx);

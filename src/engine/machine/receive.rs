@@ -11,7 +11,7 @@ use crate::engine::session::outbox::Way;
 use karta_protocol::{EventType, SessionEvent};
 
 impl Panel {
-    pub fn stream_frame(&mut self, id: Id, event: SessionEvent, cx: &mut Cx<'_>) {
+    pub fn stream_frame(&mut self, id: Id, mut event: Box<SessionEvent>, cx: &mut Cx<'_>) {
         let Some(after) = self.stream_frame_arrived(id, cx) else {
             return;
         };
@@ -24,7 +24,7 @@ impl Panel {
         } else {
             // While a channel replays, both write; else this one is the only one.
             let alone = !self.peer.is_replaying();
-            if !self.take(event, alone, cx) {
+            if !self.take(&mut event, alone, cx) {
                 self.resubscribe(cx);
             } else if synced {
                 self.caught_up(cx);
@@ -34,8 +34,7 @@ impl Panel {
     }
 
     /// Takes one event. False: something is missing before it.
-    pub fn take(&mut self, event: SessionEvent, alone: bool, cx: &mut Cx<'_>) -> bool {
-        let synced = event.kind == EventType::Synced;
+    pub fn take(&mut self, event: &mut SessionEvent, alone: bool, cx: &mut Cx<'_>) -> bool {
         if event.kind == EventType::Error {
             self.told_off(event, cx);
             return true;
@@ -44,44 +43,35 @@ impl Panel {
         let live = self.log.cursor() > self.history_end;
         match applied {
             Applied::Nothing => {}
-            Applied::Changed => cx.render(),
             Applied::Gap => return false,
-            Applied::Echo { client_id } => {
+            _ => cx.render(),
+        }
+        match applied {
+            Applied::Nothing | Applied::Gap | Applied::Changed | Applied::TurnEnded => {}
+            Applied::TurnBegan => self.failed_turn = false,
+            Applied::Echo => {
                 self.failed_turn = false;
-                if client_id.is_some_and(|id| self.outbox.remove(&id)) {
+                if self.outbox.remove(event.id.as_deref().unwrap_or("")) {
                     self.keep(cx);
                 }
-                cx.render();
             }
-            Applied::Answer { seq, text } => self.answered(seq, text, live, cx),
-            Applied::TurnBegan => {
-                self.failed_turn = false;
-                cx.render();
-            }
-            Applied::TurnEnded => cx.render(),
-            Applied::TurnFailed { code, message } => {
+            Applied::Answer => self.answered(event, live, cx),
+            Applied::TurnFailed => {
                 self.failed_turn = true;
-                cx.render();
                 if live {
-                    let message = message.filter(|message| !message.is_empty());
-                    cx.emit(HostEvent::Error {
-                        message: message.unwrap_or_else(|| String::from(cx.core.words.turn_failed)),
-                        code,
-                    });
-                    cx.run(Effect::Announce(String::from(cx.core.words.turn_failed)));
+                    let own = cx.core.words.turn_failed;
+                    cx.fail(event.code.take(), event.message.take(), own);
+                    cx.run(Effect::Announce(String::from(own)));
                 }
             }
-            Applied::Limit {
-                code,
-                message,
-                retry_after_seconds,
-            } => {
+            Applied::Limit => {
                 if live {
-                    self.lock(code, message, retry_after_seconds, cx);
+                    let (code, message) = (event.code.take(), event.message.take());
+                    self.lock(code, message, event.retry_after_seconds, cx);
                 }
             }
         }
-        if synced {
+        if event.kind == EventType::Synced {
             self.tell_unread(cx);
             self.keep(cx);
         }
@@ -90,15 +80,15 @@ impl Panel {
 
     /// The server does not take a message that came by the channel, which means what a failed POST means; or, without an id, it
     /// ends the conversation (the key was disabled).
-    fn told_off(&mut self, event: SessionEvent, cx: &mut Cx<'_>) {
-        let code = event.code.unwrap_or_default();
+    fn told_off(&mut self, event: &mut SessionEvent, cx: &mut Cx<'_>) {
+        let code = event.code.take().unwrap_or_default();
         let failure = Failure {
             status: if code.is_empty() { 400 } else { 500 },
             code,
-            message: event.message.unwrap_or_default(),
+            message: event.message.take().unwrap_or_default(),
             retry_after_seconds: event.retry_after_seconds,
         };
-        let purpose = match event.id {
+        let purpose = match event.id.take() {
             Some(client_id) => {
                 match self.outbox.find(&client_id) {
                     Some(message) => message.way = Way::Waiting,
@@ -108,11 +98,11 @@ impl Panel {
             }
             None => Purpose::Channel,
         };
-        self.failed(purpose, self.link.token.generation(), &failure, cx);
+        self.failed(purpose, self.link.token.generation(), failure, cx);
     }
 
-    fn answered(&mut self, seq: u64, text: String, live: bool, cx: &mut Cx<'_>) {
-        cx.render();
+    fn answered(&mut self, event: &mut SessionEvent, live: bool, cx: &mut Cx<'_>) {
+        let (seq, text) = (self.log.cursor(), event.text.take().unwrap_or_default());
         if live {
             if self.open {
                 cx.run(Effect::Announce(markdown::plain(&text)));

@@ -88,7 +88,7 @@ impl Panel {
         }
     }
 
-    pub fn stream_closed(&mut self, id: Id, failure: &Failure, cx: &mut Cx<'_>) {
+    pub fn stream_closed(&mut self, id: Id, failure: Failure, cx: &mut Cx<'_>) {
         if self.link.stream_id() != Some(id) {
             return;
         }
@@ -119,7 +119,7 @@ impl Panel {
     /// Something is missing in what came: ask again from the cursor, calmly.
     pub fn resubscribe(&mut self, cx: &mut Cx<'_>) {
         self.close_stream(cx);
-        self.hold(None, &Failure::default(), cx);
+        self.hold(None, Failure::default(), cx);
     }
 
     /// The `connection` event, when the state has changed.

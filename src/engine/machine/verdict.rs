@@ -2,7 +2,6 @@
 
 use super::core::Cx;
 use crate::engine::effect::Failure;
-use crate::engine::event::HostEvent;
 use karta_protocol::ErrorCode;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,10 +86,7 @@ impl Cx<'_> {
             message
         };
         self.warn(code, message);
-        self.emit(HostEvent::Error {
-            message: String::from(message),
-            code: Some(String::from(code)),
-        });
+        self.fail(Some(String::from(code)), None, message);
         self.render();
     }
 }

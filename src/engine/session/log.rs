@@ -13,24 +13,14 @@ use karta_protocol::{EventType, SessionEvent};
 #[derive(Default)]
 pub struct Log {
     items: Vec<Item>,
-    /// One for each item: what the screen does not need.
-    meta: Vec<Meta>,
     cursor: u64,
     last_key: u32,
     running: bool,
     offer_person: bool,
 }
 
-#[derive(Clone, Default)]
-struct Meta {
-    client_id: Option<String>,
-    part_id: Option<String>,
-    seq: Option<u64>,
-    greeting: bool,
-}
-
-/// What an event meant.
-#[derive(Debug, PartialEq)]
+/// What an event meant. Details are in the event.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Applied {
     /// A repeat, or nothing that this widget knows.
     Nothing,
@@ -38,25 +28,13 @@ pub enum Applied {
     /// Something is missing: subscribe again from the cursor.
     Gap,
     /// A user message is in the log. Ours, if the outbox has the id.
-    Echo {
-        client_id: Option<String>,
-    },
+    Echo,
     /// An answer is complete.
-    Answer {
-        seq: u64,
-        text: String,
-    },
+    Answer,
     TurnBegan,
     TurnEnded,
-    TurnFailed {
-        code: Option<String>,
-        message: Option<String>,
-    },
-    Limit {
-        code: Option<String>,
-        message: Option<String>,
-        retry_after_seconds: Option<u32>,
-    },
+    TurnFailed,
+    Limit,
 }
 
 impl Log {
@@ -90,14 +68,14 @@ impl Log {
 
     /// Nothing was said yet.
     pub fn is_empty(&self) -> bool {
-        self.meta.iter().all(|meta| meta.greeting)
+        self.items.iter().all(Item::is_greeting)
     }
 
     /// Takes one event. `alone`: no other transport feeds this log now, so that a streamed text that begins further back is a
     /// correction and not a second copy that lags behind.
-    pub fn apply(&mut self, event: SessionEvent, alone: bool) -> Applied {
+    pub fn apply(&mut self, event: &mut SessionEvent, alone: bool) -> Applied {
         match event.kind {
-            EventType::Synced => self.synced(&event),
+            EventType::Synced => self.synced(event),
             EventType::AgentMessage if event.delta => self.delta(event, alone),
             // The thinking is shown as typing, which the turn's beginning has started already.
             EventType::AgentThinking | EventType::Pong | EventType::Error => Applied::Nothing,
@@ -122,35 +100,28 @@ impl Log {
         }
     }
 
-    fn durable(&mut self, event: SessionEvent, seq: u64) -> Applied {
+    fn durable(&mut self, event: &mut SessionEvent, seq: u64) -> Applied {
         match event.kind {
             EventType::UserMessage | EventType::UserTranscript => self.user_message(event, seq),
             EventType::AgentMessage => self.answer(event, seq),
             EventType::StatusRunning => {
                 self.running = true;
                 // A new try: what the failed one had streamed is not part of the log.
-                self.drop_parts(|state| state == ItemState::Failed, None);
+                self.drop_parts(Some(ItemState::Failed), "");
                 Applied::TurnBegan
             }
             EventType::StatusIdle => {
                 self.running = false;
                 // What belongs to the answer is in the log by now; a part left over is of a try that a crash cut off.
-                self.drop_parts(|state| state == ItemState::Streaming, None);
+                self.drop_parts(Some(ItemState::Streaming), "");
                 Applied::TurnEnded
             }
             EventType::SessionError => {
                 self.running = false;
                 self.fail_parts();
-                Applied::TurnFailed {
-                    code: event.code,
-                    message: event.message,
-                }
+                Applied::TurnFailed
             }
-            EventType::LimitReached => Applied::Limit {
-                code: event.code,
-                message: event.message,
-                retry_after_seconds: event.retry_after_seconds,
-            },
+            EventType::LimitReached => Applied::Limit,
             EventType::AgentToolUse
             | EventType::AgentToolResult
             | EventType::AgentThinking
@@ -161,132 +132,104 @@ impl Log {
         }
     }
 
-    fn user_message(&mut self, event: SessionEvent, seq: u64) -> Applied {
+    fn user_message(&mut self, event: &mut SessionEvent, seq: u64) -> Applied {
         self.offer_person = false;
+        let id = event.id.as_deref().unwrap_or("");
         let place = self.first_unplaced();
-        let known = event.id.as_deref().and_then(|id| self.find_own(id));
-        let at = match known {
-            Some(at) => {
-                // Its place in the log is before what is still on its way. A failed one that made it after all stays where it is.
-                if at > place {
-                    let (item, meta) = (self.items.remove(at), self.meta.remove(at));
-                    self.items.insert(place, item);
-                    self.meta.insert(place, meta);
-                    place
-                } else {
-                    at
-                }
+        let at = match self.find(Role::User, id) {
+            // Its place in the log is before what is still on its way. A failed one that made it after all stays where it is.
+            Some(at) if at > place => {
+                let item = self.items.remove(at);
+                self.items.insert(place, item);
+                place
             }
-            None => {
-                let meta = Meta {
-                    client_id: event.id.clone(),
-                    ..Meta::default()
-                };
-                self.insert(place, Role::User, String::new(), ItemState::Sent, meta)
-            }
+            Some(at) => at,
+            None => self.insert(place, Role::User, id, "", ItemState::Sent),
         };
-        if let (Some(item), Some(meta)) = (self.items.get_mut(at), self.meta.get_mut(at)) {
-            meta.seq = Some(seq);
-            item.at_ms = event.at_ms;
-            item.state = ItemState::Sent;
-            item.rev += 1;
-            if let Some(text) = event.text.filter(|text| !text.is_empty()) {
-                item.text = text;
-            }
-        }
-        Applied::Echo {
-            client_id: event.id,
-        }
+        let text = event.text.as_deref().unwrap_or("");
+        self.settle(at, seq, text, ItemState::Sent, event.at_ms);
+        Applied::Echo
     }
 
-    fn answer(&mut self, event: SessionEvent, seq: u64) -> Applied {
-        let text = event.text.unwrap_or_default();
+    fn answer(&mut self, event: &mut SessionEvent, seq: u64) -> Applied {
+        let text = event.text.as_deref().unwrap_or("");
         let state = if event.interrupted {
             ItemState::Interrupted
         } else {
             ItemState::Done
         };
-        let known = event
-            .part_id
-            .as_deref()
-            .and_then(|part| self.find_part(part));
-        let at = match known {
-            Some(at) => at,
-            // An answer that was stopped before its first word leaves nothing to show.
-            None if text.is_empty() => return Applied::Changed,
-            None => {
-                let meta = Meta {
-                    part_id: event.part_id,
-                    ..Meta::default()
-                };
-                self.insert(
-                    self.first_unplaced(),
-                    Role::Agent,
-                    String::new(),
-                    state,
-                    meta,
-                )
-            }
-        };
+        let part = event.part_id.as_deref().unwrap_or("");
+        let known = self.find(Role::Agent, part);
         if text.is_empty() {
-            self.remove(at);
+            // An answer that was stopped before its first word leaves nothing to show.
+            if let Some(at) = known {
+                self.items.remove(at);
+            }
             return Applied::Changed;
         }
-        if let (Some(item), Some(meta)) = (self.items.get_mut(at), self.meta.get_mut(at)) {
-            meta.seq = Some(seq);
-            item.text.clone_from(&text);
-            item.state = state;
-            item.sources = event.sources;
-            item.at_ms = event.at_ms;
-            item.rev += 1;
+        let at = known
+            .unwrap_or_else(|| self.insert(self.first_unplaced(), Role::Agent, part, "", state));
+        self.settle(at, seq, text, state, event.at_ms);
+        if let Some(item) = self.items.get_mut(at) {
+            item.sources = std::mem::take(&mut event.sources);
         }
         self.offer_person = event.offer_person;
-        Applied::Answer { seq, text }
+        Applied::Answer
     }
 
-    fn delta(&mut self, event: SessionEvent, alone: bool) -> Applied {
-        let (Some(part), Some(text)) = (event.part_id, event.text) else {
+    /// A line has its place in the log.
+    fn settle(&mut self, at: usize, seq: u64, text: &str, state: ItemState, at_ms: Option<u64>) {
+        if let Some(item) = self.items.get_mut(at) {
+            item.seq = Some(seq);
+            item.at_ms = at_ms;
+            item.state = state;
+            item.rev += 1;
+            if !text.is_empty() {
+                item.text = String::from(text);
+            }
+        }
+    }
+
+    fn delta(&mut self, event: &SessionEvent, alone: bool) -> Applied {
+        let part = event.part_id.as_deref().unwrap_or("");
+        let text = event.text.as_deref().unwrap_or("");
+        if part.is_empty() {
             return Applied::Nothing;
-        };
+        }
         let Ok(offset) = usize::try_from(event.offset.unwrap_or(0)) else {
             return Applied::Gap;
         };
-        let Some(at) = self.find_part(&part) else {
+        let Some(at) = self.find(Role::Agent, part) else {
             if offset > 0 {
                 return Applied::Gap;
             }
             if text.is_empty() {
                 return Applied::Nothing;
             }
-            let meta = Meta {
-                part_id: Some(part),
-                ..Meta::default()
-            };
             self.insert(
                 self.first_unplaced(),
                 Role::Agent,
+                part,
                 text,
                 ItemState::Streaming,
-                meta,
             );
             return Applied::Changed;
         };
-        let complete = self.meta.get(at).is_none_or(|meta| meta.seq.is_some());
-        let Some(item) = self.items.get_mut(at).filter(|_| !complete) else {
+        let Some(item) = self.items.get_mut(at).filter(|item| item.seq.is_none()) else {
             return Applied::Nothing;
         };
         let end = offset.saturating_add(text.len());
         // Beside another transport, a text that says nothing new is the slower one's copy. One that says something else is the
         // same part written anew after a crash.
-        let lags = !alone && item.text.get(offset..end) == Some(text.as_str());
+        let lags = !alone && item.text.get(offset..end) == Some(text);
         if lags || end > PART_BYTES {
             return Applied::Nothing;
         }
-        if offset > item.text.len() || !item.text.is_char_boundary(offset) {
+        if !item.text.is_char_boundary(offset) {
             return Applied::Gap;
         }
         item.text.truncate(offset);
-        item.text.push_str(&text);
+        item.text.push_str(text);
         item.state = ItemState::Streaming;
         item.rev += 1;
         Applied::Changed
@@ -297,21 +240,17 @@ impl Log {
         if event.seq.is_some_and(|seq| seq > self.cursor) {
             return Applied::Gap;
         }
-        self.drop_parts(|_| true, event.part_id.as_deref());
+        self.drop_parts(None, event.part_id.as_deref().unwrap_or(""));
         Applied::Changed
     }
 
-    fn drop_parts(&mut self, doomed: fn(ItemState) -> bool, but: Option<&str>) {
-        let mut at = 0;
-        while let (Some(item), Some(meta)) = (self.items.get(at), self.meta.get(at)) {
-            let unfinished = item.role == Role::Agent && meta.seq.is_none() && !meta.greeting;
-            let named = but.is_some() && meta.part_id.as_deref() == but;
-            if unfinished && !named && doomed(item.state) {
-                self.remove(at)
-            } else {
-                at += 1
-            }
-        }
+    /// Takes unfinished answers away: all but one, or those in one state.
+    fn drop_parts(&mut self, state: Option<ItemState>, but: &str) {
+        self.items.retain(|item| {
+            let unfinished = item.role == Role::Agent && item.seq.is_none() && !item.is_greeting();
+            let named = !but.is_empty() && item.id == but;
+            !unfinished || named || state.is_some_and(|state| item.state != state)
+        });
     }
 
     fn fail_parts(&mut self) {

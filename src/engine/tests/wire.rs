@@ -10,9 +10,9 @@ fn conversation_is_read_as_it_was_meant() {
     let lines = include_str!("../../../fixtures/wire/conversation.jsonl");
     let mut log = Log::default();
     for line in lines.lines() {
-        let event: SessionEvent =
+        let mut event: SessionEvent =
             serde_json::from_str(line).expect("the fixture is what a server sends");
-        log.apply(event, true);
+        log.apply(&mut event, true);
     }
     let read: Vec<(Role, &str, ItemState)> = log
         .items()

@@ -60,8 +60,8 @@ fn states(log: &Log) -> Vec<ItemState> {
 /// Applies all, as the only transport.
 fn fed(events: impl IntoIterator<Item = SessionEvent>) -> Log {
     let mut log = Log::default();
-    for event in events {
-        log.apply(event, true);
+    for mut event in events {
+        log.apply(&mut event, true);
     }
     log
 }
@@ -69,9 +69,12 @@ fn fed(events: impl IntoIterator<Item = SessionEvent>) -> Log {
 #[test]
 fn durable_events_are_applied_once_and_in_order() {
     let mut log = fed([user(1, "m", "hi"), answer(2, "p", "hello")]);
-    assert_eq!(log.apply(user(1, "m", "hi"), true), Applied::Nothing);
-    assert_eq!(log.apply(answer(2, "p", "hello"), true), Applied::Nothing);
-    assert_eq!(log.apply(answer(4, "q", "later"), true), Applied::Gap);
+    assert_eq!(log.apply(&mut user(1, "m", "hi"), true), Applied::Nothing);
+    assert_eq!(
+        log.apply(&mut answer(2, "p", "hello"), true),
+        Applied::Nothing
+    );
+    assert_eq!(log.apply(&mut answer(4, "q", "later"), true), Applied::Gap);
     assert_eq!(log.cursor(), 2);
     assert_eq!(texts(&log), ["hi", "hello"]);
 }
@@ -85,7 +88,7 @@ fn unknown_durable_event_moves_the_cursor_only() {
     assert_eq!(log.cursor(), 2);
     assert!(log.is_empty());
     assert!(matches!(
-        log.apply(user(3, "m", "hi"), true),
+        log.apply(&mut user(3, "m", "hi"), true),
         Applied::Echo { .. }
     ));
 }
@@ -108,7 +111,7 @@ fn deltas_grow_one_part_and_the_complete_message_replaces_it() {
     assert_eq!(texts(&log), ["Hello wörld!"]);
     assert_eq!(states(&log), [ItemState::Streaming]);
     let key = log.items()[0].key;
-    log.apply(answer(1, "p", "Hello world."), true);
+    log.apply(&mut answer(1, "p", "Hello world."), true);
     assert_eq!(texts(&log), ["Hello world."]);
     assert_eq!(states(&log), [ItemState::Done]);
     assert_eq!(
@@ -117,7 +120,7 @@ fn deltas_grow_one_part_and_the_complete_message_replaces_it() {
         "the line keeps its place on screen"
     );
     assert_eq!(
-        log.apply(delta("p", 12, " again"), true),
+        log.apply(&mut delta("p", 12, " again"), true),
         Applied::Nothing,
         "a late delta of a complete part"
     );
@@ -143,29 +146,38 @@ fn delta_from_further_back_overwrites() {
 #[test]
 fn delta_beyond_the_end_or_inside_a_character_is_a_gap() {
     let mut log = fed([delta("p", 0, "wör")]);
-    assert_eq!(log.apply(delta("p", 9, "x"), true), Applied::Gap);
-    assert_eq!(log.apply(delta("p", 2, "x"), true), Applied::Gap);
-    assert_eq!(log.apply(delta("q", 1, "x"), true), Applied::Gap);
-    assert_eq!(log.apply(delta("q", u64::MAX, "x"), true), Applied::Gap);
+    assert_eq!(log.apply(&mut delta("p", 9, "x"), true), Applied::Gap);
+    assert_eq!(log.apply(&mut delta("p", 2, "x"), true), Applied::Gap);
+    assert_eq!(log.apply(&mut delta("q", 1, "x"), true), Applied::Gap);
+    assert_eq!(
+        log.apply(&mut delta("q", u64::MAX, "x"), true),
+        Applied::Gap
+    );
     assert_eq!(texts(&log), ["wör"]);
 }
 
 #[test]
 fn two_transports_do_not_shrink_or_double_a_part() {
     let mut log = fed([delta("p", 0, "Hello wor")]);
-    assert_eq!(log.apply(delta("p", 0, "Hello"), false), Applied::Nothing);
-    assert_eq!(log.apply(delta("p", 5, " world"), false), Applied::Changed);
-    assert_eq!(log.apply(delta("p", 9, "ld"), false), Applied::Nothing);
-    assert_eq!(log.apply(delta("p", 11, "!"), false), Applied::Changed);
+    assert_eq!(
+        log.apply(&mut delta("p", 0, "Hello"), false),
+        Applied::Nothing
+    );
+    assert_eq!(
+        log.apply(&mut delta("p", 5, " world"), false),
+        Applied::Changed
+    );
+    assert_eq!(log.apply(&mut delta("p", 9, "ld"), false), Applied::Nothing);
+    assert_eq!(log.apply(&mut delta("p", 11, "!"), false), Applied::Changed);
     assert_eq!(texts(&log), ["Hello world!"]);
 }
 
 #[test]
 fn synced_drops_parts_that_it_does_not_name() {
     let mut log = fed([delta("old", 0, "stale"), delta("new", 0, "fresh")]);
-    log.apply(synced(0, Some("new")), true);
+    log.apply(&mut synced(0, Some("new")), true);
     assert_eq!(texts(&log), ["fresh"]);
-    log.apply(synced(0, None), true);
+    log.apply(&mut synced(0, None), true);
     assert!(log.is_empty());
 }
 
@@ -183,8 +195,8 @@ fn part_of_a_try_that_a_crash_cut_off_goes_when_the_turn_ends() {
 #[test]
 fn synced_beyond_the_cursor_is_a_gap() {
     let mut log = fed([user(1, "m", "hi")]);
-    assert_eq!(log.apply(synced(2, None), true), Applied::Gap);
-    assert_eq!(log.apply(synced(1, None), true), Applied::Changed);
+    assert_eq!(log.apply(&mut synced(2, None), true), Applied::Gap);
+    assert_eq!(log.apply(&mut synced(1, None), true), Applied::Changed);
 }
 
 #[test]
@@ -193,14 +205,14 @@ fn own_message_is_shown_once_and_gets_its_place_from_the_echo() {
     log.push_own("m1", "first");
     log.push_own("m2", "second");
     // Written in another tab before ours arrived.
-    log.apply(user(1, "other", "from the other tab"), true);
-    log.apply(answer(2, "p", "answer"), true);
+    log.apply(&mut user(1, "other", "from the other tab"), true);
+    log.apply(&mut answer(2, "p", "answer"), true);
     assert_eq!(
         texts(&log),
         ["from the other tab", "answer", "first", "second"]
     );
-    log.apply(user(3, "m1", "first"), true);
-    log.apply(user(4, "m2", "second"), true);
+    log.apply(&mut user(3, "m1", "first"), true);
+    log.apply(&mut user(4, "m2", "second"), true);
     assert_eq!(
         texts(&log),
         ["from the other tab", "answer", "first", "second"]
@@ -217,7 +229,7 @@ fn echo_out_of_the_order_of_writing_moves_the_line() {
     let mut log = Log::default();
     log.push_own("m1", "first");
     log.push_own("m2", "second");
-    log.apply(user(1, "m2", "second"), true);
+    log.apply(&mut user(1, "m2", "second"), true);
     assert_eq!(texts(&log), ["second", "first"]);
 }
 
@@ -227,8 +239,8 @@ fn failed_message_keeps_its_place_until_sent_again() {
     log.push_own("m1", "bad");
     log.mark_own("m1", ItemState::Failed);
     log.push_own("m2", "good");
-    log.apply(user(1, "m2", "good"), true);
-    log.apply(answer(2, "p", "yes"), true);
+    log.apply(&mut user(1, "m2", "good"), true);
+    log.apply(&mut answer(2, "p", "yes"), true);
     assert_eq!(texts(&log), ["bad", "good", "yes"]);
     let key = log.items()[0].key;
     assert_eq!(log.revive(key), Some(("m1".into(), "bad".into())));
@@ -240,7 +252,7 @@ fn failed_message_keeps_its_place_until_sent_again() {
 fn answer_streams_above_what_is_not_yet_in_the_log() {
     let mut log = fed([user(1, "m1", "q1")]);
     log.push_own("m2", "q2");
-    log.apply(delta("p", 0, "a1…"), true);
+    log.apply(&mut delta("p", 0, "a1…"), true);
     assert_eq!(texts(&log), ["q1", "a1…", "q2"]);
 }
 
@@ -248,11 +260,11 @@ fn answer_streams_above_what_is_not_yet_in_the_log() {
 fn typing_shows_until_the_first_word() {
     let mut log = fed([user(1, "m", "hi"), bare(EventType::StatusRunning, 2)]);
     assert!(log.typing() && log.running());
-    log.apply(delta("p", 0, "H"), true);
+    log.apply(&mut delta("p", 0, "H"), true);
     assert!(!log.typing() && log.running());
-    log.apply(answer(3, "p", "Hi"), true);
+    log.apply(&mut answer(3, "p", "Hi"), true);
     assert!(log.typing(), "a tool may run between two parts");
-    log.apply(bare(EventType::StatusIdle, 4), true);
+    log.apply(&mut bare(EventType::StatusIdle, 4), true);
     assert!(!log.typing() && !log.running());
 }
 
@@ -262,11 +274,11 @@ fn failed_turn_marks_its_part_and_the_next_try_drops_it() {
         bare(EventType::StatusRunning, 1),
         delta("p", 0, "half an ans"),
     ]);
-    let failed = log.apply(bare(EventType::SessionError, 2), true);
+    let failed = log.apply(&mut bare(EventType::SessionError, 2), true);
     assert!(matches!(failed, Applied::TurnFailed { .. }));
     assert_eq!(states(&log), [ItemState::Failed]);
     assert!(!log.running());
-    log.apply(bare(EventType::StatusRunning, 3), true);
+    log.apply(&mut bare(EventType::StatusRunning, 3), true);
     assert!(log.is_empty());
 }
 
@@ -279,7 +291,7 @@ fn interrupted_answer_says_so_and_an_empty_one_leaves_nothing() {
     assert_eq!(texts(&log), ["half"]);
     let mut empty = answer(2, "q", "");
     empty.interrupted = true;
-    log.apply(empty, true);
+    log.apply(&mut empty, true);
     assert_eq!(texts(&log), ["half"]);
 }
 
@@ -288,7 +300,7 @@ fn greeting_stands_first_and_does_not_count() {
     let mut log = Log::default();
     log.greet(Some("Hello"));
     assert!(log.is_empty());
-    log.apply(user(1, "m", "hi"), true);
+    log.apply(&mut user(1, "m", "hi"), true);
     assert!(!log.is_empty());
     log.greet(Some("Welcome"));
     assert_eq!(texts(&log), ["Welcome", "hi"]);
@@ -317,7 +329,7 @@ fn offer_of_a_person_ends_with_the_next_question() {
     event.offer_person = true;
     let mut log = fed([event]);
     assert!(log.offer_person());
-    log.apply(user(2, "m", "thanks"), true);
+    log.apply(&mut user(2, "m", "thanks"), true);
     assert!(!log.offer_person());
 }
 
@@ -326,7 +338,7 @@ fn oldest_lines_go_when_there_are_too_many() {
     let mut log = Log::default();
     log.greet(Some("Hello"));
     for seq in 1..=(ITEMS as u64 + 10) {
-        log.apply(user(seq, &seq.to_string(), "x"), true);
+        log.apply(&mut user(seq, &seq.to_string(), "x"), true);
     }
     assert_eq!(log.items().len(), ITEMS);
     assert_eq!(log.items()[0].text, "Hello");
