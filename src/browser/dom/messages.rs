@@ -1,10 +1,11 @@
 //! The conversation: one row per item, kept by key and revision, so that one more token touches one text and not the history.
-//! Agent text comes as a tree (`engine::markdown`) and becomes elements here; there is no HTML sink.
+//! Agent text comes as steps (`engine::markdown`) and becomes elements here; there is no HTML sink.
 
 use super::{append, digits, flag, icon, make, set, text};
-use crate::engine::markdown::{self, Block, Inline};
+use crate::engine::markdown::{self, Doc, Tag};
 use crate::engine::text::Words;
 use crate::engine::view_model::{Item, ItemState, Role};
+use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement, Node};
 
 const PAGE: &str =
@@ -17,7 +18,7 @@ struct Row {
     element: HtmlElement,
     bubble: HtmlElement,
     /// What stands in the bubble, to change only what follows the first difference.
-    blocks: Vec<Block>,
+    doc: Doc,
 }
 
 /// The rows inside the scrolling list.
@@ -128,7 +129,7 @@ impl Row {
             role: item.role,
             element,
             bubble,
-            blocks: Vec::new(),
+            doc: Doc::default(),
         };
         row.update(item, words);
         row
@@ -166,14 +167,9 @@ impl Row {
     }
 
     fn formatted(&mut self, source: &str, streaming: bool) -> bool {
-        let blocks = markdown::parse(source, streaming);
-        let same = self
-            .blocks
-            .iter()
-            .zip(&blocks)
-            .take_while(|(old, new)| old == new)
-            .count();
-        if same == self.blocks.len() && same == blocks.len() {
+        let doc = markdown::parse(source, streaming);
+        let (same, steps) = self.doc.common(&doc);
+        if steps == self.doc.len() && steps == doc.len() {
             return false;
         }
         while self.bubble.child_element_count() as usize > same {
@@ -182,10 +178,8 @@ impl Row {
                 None => break,
             }
         }
-        for block in blocks.iter().skip(same) {
-            append(&self.bubble, &element_of(block));
-        }
-        self.blocks = blocks;
+        draw(&self.bubble, doc.steps().skip(steps));
+        self.doc = doc;
         true
     }
 
@@ -202,7 +196,7 @@ impl Row {
                 let href = source.url.as_deref().and_then(markdown::safe_href);
                 let chip = make(if href.is_some() { "a" } else { "span" }, "source");
                 if let Some(href) = href {
-                    outward(&chip, &href);
+                    outward(&chip, href);
                 }
                 append(&chip, &icon(PAGE));
                 let title = make("span", "");
@@ -243,80 +237,41 @@ fn outward(link: &Element, href: &str) {
     set(link, "title", href);
 }
 
-fn element_of(block: &Block) -> HtmlElement {
-    let (name, class, body) = match block {
-        Block::Paragraph(body) => ("p", "", body),
-        Block::Heading(body) => ("p", "h", body),
-        Block::Quote(body) => ("blockquote", "", body),
-        Block::Rule => return make("hr", ""),
-        Block::Code(code) => {
-            let element = make("pre", "");
+fn draw<'a>(bubble: &Element, steps: impl Iterator<Item = (Tag, &'a str)>) {
+    let mut open = bubble.clone();
+    for (tag, words) in steps {
+        let (name, class) = match tag {
+            Tag::Text => {
+                let _ = open.append_with_str_1(words);
+                continue;
+            }
+            Tag::Close => {
+                open = open.parent_element().unwrap_or(open);
+                continue;
+            }
+            Tag::Paragraph => ("p", ""),
+            Tag::Heading => ("p", "h"),
+            Tag::Quote => ("blockquote", ""),
+            Tag::Block => ("pre", ""),
+            Tag::Rule => ("hr", ""),
+            Tag::List => ("ul", ""),
+            Tag::Numbered => ("ol", ""),
+            Tag::Item => ("li", ""),
+            Tag::Break => ("br", ""),
+            Tag::Code => ("code", ""),
+            Tag::Bold => ("b", ""),
+            Tag::Italic => ("em", ""),
+            Tag::Link => ("a", ""),
+        };
+        let element = make(name, class);
+        match tag {
             // Long lines scroll, also by keyboard.
-            set(&element, "tabindex", "0");
-            text(&element, code);
-            return element;
+            Tag::Block => set(&element, "tabindex", "0"),
+            Tag::Numbered => set(&element, "start", words),
+            Tag::Link => outward(&element, words),
+            _ => {}
         }
-        Block::List { start, items } => {
-            let list = list_element(*start);
-            for item in items {
-                let row = make("li", "");
-                fill(&row, &item.body);
-                if !item.nested.is_empty() {
-                    let nested = list_element(item.nested_start);
-                    for body in &item.nested {
-                        let row = make("li", "");
-                        fill(&row, body);
-                        append(&nested, &row);
-                    }
-                    append(&row, &nested);
-                }
-                append(&list, &row);
-            }
-            return list;
-        }
-    };
-    let element = make(name, class);
-    fill(&element, body);
-    element
-}
-
-fn list_element(start: Option<u32>) -> HtmlElement {
-    match start {
-        Some(number) => {
-            let list = make("ol", "");
-            set(&list, "start", &digits(u64::from(number)));
-            list
-        }
-        None => make("ul", ""),
+        append(&open, &element);
+        open = element.unchecked_into();
     }
-}
-
-fn fill(parent: &Element, body: &[Inline]) {
-    for inline in body {
-        match inline {
-            Inline::Text(words) => {
-                let _ = parent.append_with_str_1(words);
-            }
-            Inline::Break => append(parent, &make("br", "")),
-            Inline::Code(code) => {
-                let element = make("code", "");
-                text(&element, code);
-                append(parent, &element);
-            }
-            Inline::Bold(body) => nest(parent, "b", body),
-            Inline::Italic(body) => nest(parent, "em", body),
-            Inline::Link { href, body } => {
-                let link = make("a", "");
-                outward(&link, href);
-                fill(&link, body);
-                append(parent, &link);
-            }
-        }
-    }
-}
-
-fn nest(parent: &Element, name: &str, body: &[Inline]) {
-    let element = make(name, "");
-    fill(&element, body);
-    append(parent, &element);
 }
