@@ -48,6 +48,7 @@ codes! {
     OriginNotAllowed = "origin_not_allowed",
     WidgetDisabledForAgent = "widget_disabled_for_agent",
     GuestNotAllowed = "guest_not_allowed",
+    UserNotAllowed = "user_not_allowed",
     IdentityInvalid = "identity_invalid",
     IdentityMismatch = "identity_mismatch",
     TokenMissing = "token_missing",

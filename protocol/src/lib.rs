@@ -10,7 +10,9 @@ mod error;
 mod event;
 mod session;
 
-pub use auth::{ExchangeRequest, GuestRequest, RefreshRequest, TokenReply};
+pub use auth::{
+    ExchangeRequest, GuestRequest, RefreshRequest, TokenReply, UserTokenReply, UserTokenRequest,
+};
 pub use config::{AgentProfile, AuthMode, Branding, Features, LauncherPosition, WidgetConfig};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
 pub use event::{ClientEvent, EventType, SessionEvent, Source, StopReason, Usage, client};

@@ -2,7 +2,8 @@
 
 use crate::auth::address::Cidr;
 use crate::auth::limit::Limits;
-use crate::auth::revocation::KeyWatch;
+use crate::auth::master::MasterKey;
+use crate::auth::revocation::Watch;
 use crate::auth::token::Tokens;
 use crate::extract::Extractor;
 use crate::rtc::Rtc;
@@ -17,11 +18,13 @@ pub struct App {
     pub sessions: Sessions,
     pub rtc: Option<Rtc>,
     pub tokens: Arc<Tokens>,
+    /// Opens identity secrets, recognises secret keys, names verified users.
+    pub master: MasterKey,
     pub limits: Arc<Limits>,
-    /// Ends what a disabled key holds open.
-    pub key_watch: KeyWatch,
     /// Reads documents and files.
     pub extractor: Extractor,
+    /// Ends what is open but no longer allowed.
+    pub watch: Watch,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Arc<[Cidr]>,
     pub clock: Clock,

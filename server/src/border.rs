@@ -17,6 +17,8 @@ use karta_protocol::{ErrorBody, ErrorCode, ErrorDetail};
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
+/// Path of the call for owners' servers, as it is inside the nest.
+const FOR_SERVERS: &str = "/auth/user-token";
 /// Largest body of any call: four times the longest message, and ten times the SDP offer of a browser.
 pub const BODY_MAX_BYTES: usize = 64 * 1024;
 /// How much of a body that is too large is read on, so that the caller gets to see the answer.
@@ -106,11 +108,19 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
     if let Err(error) = app.limits.check(Action::Request, who) {
         return error.into_response();
     }
+    // The one call that takes a secret key, and therefore none of a browser's.
+    let for_servers = parts.uri.path() == FOR_SERVERS;
+    if for_servers && from_browser(&parts.headers) {
+        tracing::warn!(
+            "a browser asked for a user token; the page's developer should move the call to a server"
+        );
+        return secret_key_in_browser().into_response();
+    }
     let body = match read_body(&parts.headers, body).await {
         Ok(body) => body,
         Err(error) => return error.into_response(),
     };
-    if holds_secret_key(&parts.uri, &parts.headers, &body) {
+    if holds_secret_key(&parts.uri, &parts.headers, &body, for_servers) {
         tracing::warn!("a secret key was sent from a browser; the owner should replace it");
         return secret_key_in_browser().into_response();
     }
@@ -187,7 +197,17 @@ async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Bytes, ApiError>
     Ok(kept.into())
 }
 
-fn holds_secret_key(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> bool {
+/// What browsers send with every call of a script, and no server does. `Sec-Fetch-Mode: cors` alone is Node's `fetch`.
+fn from_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::ORIGIN)
+        || headers.iter().any(|(name, value)| {
+            let name = name.as_str();
+            name.starts_with("sec-fetch-") && !(name == "sec-fetch-mode" && value == "cors")
+        })
+}
+
+/// `authorized`: the header `Authorization` may hold one.
+fn holds_secret_key(uri: &Uri, headers: &HeaderMap, body: &[u8], authorized: bool) -> bool {
     let query = uri.query().unwrap_or("");
     let in_query = query
         .split('&')
@@ -197,14 +217,15 @@ fn holds_secret_key(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> bool {
         let value = value.as_bytes().trim_ascii();
         value
             .split(|b| *b == b' ')
-            .any(|word| word.starts_with(b"sk_"))
+            .any(|word| word.starts_with(b"sk_") || word.starts_with(b"is_live_"))
     });
     in_query
-        || in_authorization
+        || (in_authorization && !authorized)
         || contains_secret_key(uri.path().as_bytes())
         || headers
-            .values()
-            .any(|value| contains_secret_key(value.as_bytes()))
+            .iter()
+            .filter(|(name, _)| !(authorized && *name == header::AUTHORIZATION))
+            .any(|(_, value)| contains_secret_key(value.as_bytes()))
         || contains_secret_key(body)
 }
 

@@ -17,6 +17,7 @@ mod agents;
 mod branding;
 mod keys;
 mod knowledge;
+mod signing;
 mod table;
 
 /// The order was wrong or asks for something that is not there.
@@ -92,6 +93,9 @@ pub enum Admin {
     /// The credential of the admin API.
     #[command(subcommand)]
     AdminToken(admin_token::AdminToken),
+    /// The key that signs the tokens of visitors.
+    #[command(subcommand)]
+    SigningKey(signing::SigningKey),
 }
 
 /// Prints for a person, or with `--json` for a program.
@@ -130,6 +134,7 @@ async fn carry_out(command: Admin, data_dir: &Path) -> Result<String, ServiceErr
     let done = match command {
         Admin::Keys(command) => keys::run(command, &*store, &master(data_dir)?).await,
         Admin::Agents(command) => agents::run(command, &*store).await,
+        Admin::SigningKey(command) => signing::run(command, &*store).await,
         Admin::Knowledge(command) => knowledge::run(command, &*store, &Extractor::default()).await,
         Admin::Branding(command) => branding::run(command, &*store).await,
         Admin::AdminToken(command) => admin_token::run(command, &*store, &master(data_dir)?).await,

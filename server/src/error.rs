@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use karta_protocol::ErrorCode;
 
 /// A refusal or failure on its way to the border.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
     /// The caller can act on it: code, words that name the fix.
     #[error("{code}: {message}")]
@@ -53,6 +53,8 @@ impl From<crate::store::StoreError> for Fault {
                     retry_after_seconds: Some(2),
                 }
             }
+            // Removed while it was in use.
+            StoreError::NoSession => crate::session::not_found(),
             error => Fault::Internal(error.to_string()),
         }
     }
@@ -121,6 +123,7 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::OriginNotAllowed
         | ErrorCode::WidgetDisabledForAgent
         | ErrorCode::GuestNotAllowed
+        | ErrorCode::UserNotAllowed
         | ErrorCode::IdentityMismatch
         | ErrorCode::SecretKeyInBrowser => StatusCode::FORBIDDEN,
         ErrorCode::SessionNotFound | ErrorCode::ConnectionNotFound | ErrorCode::NotFound => {

@@ -14,6 +14,7 @@ pub mod listen;
 pub mod router;
 pub mod routes;
 pub mod rtc;
+pub mod secret;
 pub mod service;
 pub mod session;
 pub mod store;

@@ -5,7 +5,7 @@ use karta_server::agent::Runtimes;
 use karta_server::app::{App, Clock};
 use karta_server::auth::limit::Limits;
 use karta_server::auth::master::MasterKey;
-use karta_server::auth::revocation::KeyWatch;
+use karta_server::auth::revocation::Watch;
 use karta_server::auth::token::Tokens;
 use karta_server::cli::{self, Cli, Command};
 use karta_server::config::Config;
@@ -88,14 +88,19 @@ async fn serve(config: Config) -> Result<(), String> {
         .await
         .map_err(|fault| format!("cannot go on with the sessions of the last run: {fault}"))?;
     let stopping = CancellationToken::new();
+    let tokens = Arc::new(Tokens::new(&master));
+    service::signing::follow(store.clone(), tokens.clone(), stopping.clone())
+        .await
+        .map_err(|error| no_data(&error))?;
     let app = App {
         store: store.clone(),
         sessions: sessions.clone(),
         rtc: Some(rtc.clone()),
-        tokens: Arc::new(Tokens::new(&master)),
+        tokens,
+        master: master.clone(),
         limits: Arc::new(Limits::new(&config.rates)),
-        key_watch: KeyWatch::start(store.clone(), stopping.clone()),
         extractor: Extractor::default(),
+        watch: Watch::start(store.clone(), stopping.clone()),
         trusted_proxies: config.trusted_proxies.clone().into(),
         clock: Clock::system(),
         stopping: stopping.clone(),

@@ -3,11 +3,13 @@
 use crate::app::App;
 use crate::border;
 use crate::error::ApiError;
-use crate::routes::{auth, config, connect, health, openapi, sessions, stream, widget};
+use crate::routes::{
+    auth, config, connect, health, identity, me, openapi, sessions, stream, widget,
+};
 use axum::Router;
 use axum::http::{HeaderName, Method, header};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, patch, post};
+use axum::routing::{delete, get, patch, post};
 use karta_protocol::{API_BASE, ErrorCode};
 use std::time::Duration;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -17,13 +19,17 @@ pub fn build(app: App) -> Router {
     let public = Router::new()
         .route("/config",                      get(config::show))
         .route("/auth/guest",                  post(auth::guest))
+        .route("/auth/user-token",             post(identity::user_token))
+        .route("/auth/exchange",               post(identity::exchange))
         .route("/auth/refresh",                post(auth::refresh))
+        .route("/auth/revoke",                 post(auth::revoke))
         .route("/sessions",                    get(sessions::list).post(sessions::create))
         .route("/sessions/{id}",               get(sessions::show))
         .route("/sessions/{id}/events",        post(sessions::submit))
         .route("/sessions/{id}/events/stream", get(stream::open))
         .route("/sessions/{id}/connect",       post(connect::open))
         .route("/sessions/{id}/connect/{connection_id}", patch(connect::patch).delete(connect::close))
+        .route("/me",                          delete(me::forget))
         .fallback(unknown_path)
         .layer(from_fn_with_state(app.clone(), border::guard))
         .layer(from_fn(border::catch_panic))

@@ -5,6 +5,8 @@ pub mod auth;
 pub mod config;
 pub mod connect;
 pub mod health;
+pub mod identity;
+pub mod me;
 pub mod openapi;
 pub mod request;
 pub mod sessions;

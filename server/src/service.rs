@@ -14,6 +14,8 @@ mod color;
 pub mod keys;
 pub mod knowledge;
 pub mod patch;
+pub mod secrets;
+pub mod signing;
 
 /// The one account of a self-hosted server. The tables carry the account everywhere, so more can come.
 pub const ACCOUNT: &str = "main";

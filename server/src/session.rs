@@ -5,6 +5,7 @@
 //! No HTTP and no WebRTC here; who may call was decided by `auth`, whose [`Principal`] says whose sessions these are.
 
 use crate::agent::Runtimes;
+use crate::auth::policy::Standing;
 use crate::error::Fault;
 use crate::store::{SessionRecord, Store, new_id, now_ms};
 use hub::{Hub, Hubs};
@@ -116,7 +117,7 @@ impl Sessions {
         inner.hubs.end_subscriptions();
     }
 
-    /// Goes on with `resume` where it is the caller's, else begins a new session.
+    /// Goes on with `resume` where it is the caller's, or with a verified user's conversation, else begins a new session.
     pub async fn create(
         &self,
         who: &Principal,
@@ -136,20 +137,38 @@ impl Sessions {
             id: new_id("s"),
             ..SessionInfo::default()
         };
-        inner
-            .store
-            .create_session(&SessionRecord {
-                info: info.clone(),
-                account: who.account.clone(),
-                key_id: who.key_id.clone(),
-                agent_id: who.agent_id.clone(),
-                subject: who.subject.clone(),
-                created_ms: now_ms(),
-                asked_seq: 0,
-                turn_seq: 0,
-            })
-            .await?;
+        let record = SessionRecord {
+            info: info.clone(),
+            account: who.account.clone(),
+            key_id: who.key_id.clone(),
+            agent_id: who.agent_id.clone(),
+            subject: who.subject.clone(),
+            created_ms: now_ms(),
+            ..SessionRecord::default()
+        };
+        match Standing::of(&who.subject) {
+            Standing::Guest => inner.store.create_session(&record).await?,
+            // One conversation, however many browsers.
+            Standing::User => {
+                if let Some(id) = inner.store.create_only_session(&record).await? {
+                    let earlier = inner.store.session(&id).await?.ok_or_else(not_found)?;
+                    return Ok(SessionInfo {
+                        resumed: true,
+                        ..earlier.info
+                    });
+                }
+            }
+        }
         Ok(info)
+    }
+
+    /// Removes everything about the caller. Whoever reads or writes one of the sessions hears that it is gone.
+    pub async fn forget(&self, who: &Principal) -> Result<(), Fault> {
+        let inner = &self.inner;
+        for id in inner.store.forget(&who.account, &who.subject).await? {
+            inner.hubs.end(&id).await;
+        }
+        Ok(())
     }
 
     /// The caller's own, newest first.
@@ -229,7 +248,7 @@ impl Sessions {
 }
 
 /// Another's session and none at all look the same.
-fn not_found() -> Fault {
+pub fn not_found() -> Fault {
     Fault::refused(
         ErrorCode::SessionNotFound,
         "There is no such session for this token. Create one with POST /sessions.",

@@ -1,6 +1,7 @@
 //! What the server remembers: records and the [`Store`] trait. `store/sqlite.rs` is the embedded default.
 //! No policy here: who may do what is decided above.
 
+use crate::auth::signing::Generation;
 use async_trait::async_trait;
 use karta_protocol::{AuthMode, SessionEvent, SessionInfo};
 use serde::{Deserialize, Serialize};
@@ -24,14 +25,17 @@ pub enum StoreError {
     Migrate(#[from] sqlx::migrate::MigrateError),
     #[error("{0}")]
     Conflict(&'static str),
+    /// The session was removed, perhaps while it was in use.
+    #[error("there is no such session")]
+    NoSession,
     #[error("stored data cannot be read: {0}")]
     Corrupt(String),
     #[error("the writer has stopped")]
     Stopped,
 }
 
-/// A pair of keys and what it opens. The secret itself is never stored, only its keyed hash.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A pair of keys and what it opens. The secret key itself is never stored, only its keyed hash.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WidgetKey {
     /// `k_…`.
     pub id: String,
@@ -47,6 +51,14 @@ pub struct WidgetKey {
     pub agent_id: Option<String>,
     pub enabled: bool,
     pub caps: Caps,
+    /// Only identified users may come by this key, whatever the agent's auth mode says.
+    pub identification_required: bool,
+    /// What users are identified with, sealed (`auth::seal`). None: a key from before there was one.
+    pub identity_secret: Option<String>,
+    /// Hash of the secret key before the last rotation.
+    pub old_secret: Option<Replaced>,
+    /// Sealed identity secret before the last rotation.
+    pub old_identity: Option<Replaced>,
     pub created_ms: u64,
 }
 
@@ -66,6 +78,25 @@ pub struct Caps {
     /// Input and output tokens together, as the model's provider counts them.
     pub tokens_per_day: Option<u64>,
     pub tokens_per_month: Option<u64>,
+}
+
+/// What a rotation has replaced, and how long it is still taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    pub value: String,
+    pub until_ms: u64,
+}
+
+/// Who a verified subject is, as the owner's backend said it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct User {
+    pub account: String,
+    /// `u_…`.
+    pub subject: String,
+    /// The owner's own id.
+    pub user_id: String,
+    pub display_name: Option<String>,
+    pub email: Option<String>,
 }
 
 /// An agent and how it presents itself.
@@ -157,6 +188,8 @@ pub struct SessionRecord {
     pub agent_id: String,
     /// Whose it is: `v_…` for guests, `u_…` for verified users.
     pub subject: String,
+    /// What the page called a guest when the session began; advisory. Set by the store.
+    pub label: Option<String>,
     pub created_ms: u64,
     /// `seq` of the last thing the visitor said; 0 for none.
     pub asked_seq: u64,
@@ -187,6 +220,7 @@ pub trait Store: Send + Sync {
     async fn key_by_public(&self, public_key: &str) -> Result<Option<WidgetKey>, StoreError>;
     async fn key_by_id(&self, id: &str) -> Result<Option<WidgetKey>, StoreError>;
     async fn keys(&self, account: &str) -> Result<Vec<WidgetKey>, StoreError>;
+    /// Makes the key, or changes it except for its secrets: see [`Store::put_key_secrets`].
     async fn put_key(&self, key: &WidgetKey) -> Result<(), StoreError>;
     async fn remove_key(&self, account: &str, id: &str) -> Result<bool, StoreError>;
 
@@ -199,6 +233,8 @@ pub trait Store: Send + Sync {
         account: &str,
         token: &AdminToken,
     ) -> Result<bool, StoreError>;
+    /// Writes the key's four secrets and nothing else, so that neither a rotation nor a change undoes the other.
+    async fn put_key_secrets(&self, key: &WidgetKey) -> Result<(), StoreError>;
 
     async fn agent(&self, id: &str) -> Result<Option<Agent>, StoreError>;
     async fn agents(&self, account: &str) -> Result<Vec<Agent>, StoreError>;
@@ -235,9 +271,22 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Found, StoreError>;
 
-    /// Remembers a visitor id that the server minted.
-    async fn put_visitor(&self, account: &str, visitor_id: &str) -> Result<(), StoreError>;
+    /// Remembers a visitor id that the server minted, and what the page calls its visitor; None leaves an earlier label.
+    async fn put_visitor(
+        &self,
+        account: &str,
+        visitor_id: &str,
+        label: Option<&str>,
+    ) -> Result<(), StoreError>;
     async fn visitor_exists(&self, account: &str, visitor_id: &str) -> Result<bool, StoreError>;
+
+    /// Remembers a verified user; a name or address that is None leaves the earlier one.
+    async fn put_user(&self, user: &User) -> Result<(), StoreError>;
+    async fn user(&self, account: &str, subject: &str) -> Result<Option<User>, StoreError>;
+
+    /// Generations of the signing key after the first, oldest first.
+    async fn signing_keys(&self) -> Result<Vec<Generation>, StoreError>;
+    async fn put_signing_key(&self, generation: &Generation) -> Result<(), StoreError>;
 
     /// Records a token id as used or rotated away. False: it was there already. `expires_ms` allows purging.
     async fn spend_token(
@@ -248,8 +297,15 @@ pub trait Store: Send + Sync {
     ) -> Result<bool, StoreError>;
     /// When a token id was spent and its replacement (for the idempotent window of refresh). None: not spent.
     async fn spent_token(&self, jti: &str) -> Result<Option<SpentToken>, StoreError>;
+    /// Token families (`f_…`) that were ended at or after this moment.
+    async fn ended_families(&self, since_ms: u64) -> Result<Vec<String>, StoreError>;
 
     async fn create_session(&self, record: &SessionRecord) -> Result<(), StoreError>;
+    /// For those who have one conversation: makes the session unless its subject has one with this agent. Some: that one's id.
+    async fn create_only_session(
+        &self,
+        record: &SessionRecord,
+    ) -> Result<Option<String>, StoreError>;
     async fn session(&self, id: &str) -> Result<Option<SessionRecord>, StoreError>;
     async fn sessions_of(
         &self,
@@ -280,6 +336,10 @@ pub trait Store: Send + Sync {
         part_id: &str,
         rating: &str,
     ) -> Result<bool, StoreError>;
+
+    /// Removes everything about a subject: sessions with their events and feedback, and who they are. What was removed is
+    /// overwritten in the file, not only unlinked. Gives the ids of the sessions.
+    async fn forget(&self, account: &str, subject: &str) -> Result<Vec<String>, StoreError>;
 }
 
 /// An unguessable id: the prefix and 128 random bits.

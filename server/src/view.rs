@@ -3,6 +3,7 @@
 
 use crate::service::keys::CreatedKey;
 use crate::service::knowledge::AddedDocument;
+use crate::service::secrets::{Rotated, Which};
 use crate::store::{Agent, Caps, KnowledgeDocument, WidgetKey};
 use karta_protocol::AuthMode;
 use serde::Serialize;
@@ -22,17 +23,36 @@ pub struct KeyView {
     pub agent_id: Option<String>,
     /// False: refused at once, and what it holds open ends within seconds.
     pub enabled: bool,
+    /// Only identified users may come by it.
+    pub identification_required: bool,
     pub caps: Caps,
     pub created_ms: u64,
 }
 
-/// A key that was just made: the only sight of its secret.
+/// A key that was just made: the only sight of its secrets.
 #[derive(Serialize, ToSchema)]
 pub struct NewKeyView {
     #[serde(flatten)]
     pub key: KeyView,
-    /// `sk_live_<account>_<random>`: shown this once, for your own server only.
+    /// `sk_live_<account>_<random>`: shown this once, for your own server only. Mints user tokens.
     pub secret_key: String,
+    /// `is_live_<account>_<random>`: shown this once, for your own server only. Signs user ids.
+    pub identity_secret: String,
+}
+
+/// A key one of whose secrets was just replaced: the only sight of the new one.
+#[derive(Serialize, ToSchema)]
+pub struct RotatedView {
+    #[serde(flatten)]
+    pub key: KeyView,
+    /// The new one, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_key: Option<String>,
+    /// The new one, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity_secret: Option<String>,
+    /// Until when the old one is taken; null: no longer.
+    pub old_until_ms: Option<u64>,
 }
 
 /// An agent with all its settings.
@@ -112,6 +132,7 @@ impl From<&WidgetKey> for KeyView {
             domain_allowlist: key.origins.clone(),
             agent_id: key.agent_id.clone(),
             enabled: key.enabled,
+            identification_required: key.identification_required,
             caps: key.caps.clone(),
             created_ms: key.created_ms,
         }
@@ -123,6 +144,22 @@ impl From<CreatedKey> for NewKeyView {
         NewKeyView {
             key: KeyView::from(&created.key),
             secret_key: created.secret_key,
+            identity_secret: created.identity_secret,
+        }
+    }
+}
+
+impl RotatedView {
+    pub fn new(which: Which, rotated: Rotated) -> RotatedView {
+        let (secret_key, identity_secret) = match which {
+            Which::SecretKey => (Some(rotated.secret), None),
+            Which::IdentitySecret => (None, Some(rotated.secret)),
+        };
+        RotatedView {
+            key: KeyView::from(&rotated.key),
+            secret_key,
+            identity_secret,
+            old_until_ms: rotated.old_until_ms,
         }
     }
 }

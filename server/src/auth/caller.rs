@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::auth::address::client_address;
 use crate::auth::limit::{Action, Counted};
 use crate::auth::origin::{self, PageHeaders, Verdict};
+use crate::auth::policy::{self, Standing, key_disabled};
 use crate::auth::token::Claims;
 use crate::auth::{refresh, secret};
 use crate::error::{ApiError, Fault};
@@ -39,12 +40,9 @@ impl Caller {
         app.limits.check(action, who)
     }
 
-    /// The agent is still switched on. For calls that make it work; reading the past stays possible.
-    pub async fn require_agent(&self, app: &App) -> Result<(), Fault> {
-        match app.store.agent(&self.who.agent_id).await? {
-            Some(agent) if agent.widget_enabled => Ok(()),
-            _ => Err(agent_off()),
-        }
+    /// Still allowed to talk to the agent. For calls that make it work; reading the past stays possible.
+    pub async fn require_admitted(&self, app: &App) -> Result<(), Fault> {
+        require_admitted(app, &self.who).await
     }
 }
 
@@ -74,12 +72,26 @@ pub struct Counting(IpAddr);
 
 impl Counting {
     pub fn limit(&self, app: &App, action: Action, key_id: &str) -> Result<(), Fault> {
-        let who = Counted {
+        app.limits.check(action, self.with(Some(key_id)))
+    }
+
+    /// Refuses who has failed too often to prove something. Asked before a proof is looked at, so that a right guess helps no one.
+    pub fn refuse_guesser(&self, app: &App, key_id: Option<&str>) -> Result<(), Fault> {
+        app.limits
+            .refuse_blocked(Action::FailedProof, self.with(key_id))
+    }
+
+    /// Counts a proof that could have been a guess.
+    pub fn failed(&self, app: &App, key_id: Option<&str>) {
+        app.limits.count(Action::FailedProof, self.with(key_id));
+    }
+
+    fn with<'a>(&self, key_id: Option<&'a str>) -> Counted<'a> {
+        Counted {
             address: Some(self.0),
-            key_id: Some(key_id),
+            key_id,
             visitor: None,
-        };
-        app.limits.check(action, who)
+        }
     }
 }
 
@@ -103,6 +115,13 @@ pub async fn require_key(app: &App, key_id: &str) -> Result<WidgetKey, Fault> {
         Some(_) => Err(key_disabled()),
         None => Err(unknown_key()),
     }
+}
+
+/// What made the token possible still holds: the key, the agent's switch and its auth mode.
+pub async fn require_admitted(app: &App, who: &Principal) -> Result<(), Fault> {
+    let key = require_key(app, &who.key_id).await?;
+    let agent = app.store.agent(&who.agent_id).await?;
+    policy::admit(&key, agent.as_ref(), Standing::of(&who.subject))
 }
 
 /// A key that a page named: known, enabled, and the page in its list.
@@ -135,7 +154,7 @@ pub async fn check_public_key(
     Ok(key)
 }
 
-fn check_page(key: &WidgetKey, headers: &HeaderMap) -> Result<(), Fault> {
+pub fn check_page(key: &WidgetKey, headers: &HeaderMap) -> Result<(), Fault> {
     let all = |name| -> Vec<&[u8]> {
         headers
             .get_all(name)
@@ -194,11 +213,12 @@ pub fn address(app: &App, parts: &Parts) -> IpAddr {
     client_address(peer, &forwarded, &app.trusted_proxies)
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, Fault> {
+/// The session token of a request.
+pub fn bearer(headers: &HeaderMap) -> Result<&str, Fault> {
     let missing = || {
         Fault::refused(
             ErrorCode::TokenMissing,
-            "Send the session token of /auth/guest as `Authorization: Bearer …`.",
+            "Send the session token of /auth/guest or /auth/exchange as `Authorization: Bearer …`.",
         )
     };
     let invalid = || {
@@ -223,18 +243,19 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Fault> {
     Ok(token)
 }
 
-pub fn agent_off() -> Fault {
-    Fault::refused(
-        ErrorCode::WidgetDisabledForAgent,
-        "The owner has switched the widget off for this agent.",
-    )
-}
-
-pub fn key_disabled() -> Fault {
-    Fault::refused(
-        ErrorCode::ClientKeyDisabled,
-        "This widget key is disabled. `karta-server keys enable` switches it on again; else put another key into the page.",
-    )
+/// The secret key of a call that comes from a server.
+pub fn secret_bearer(headers: &HeaderMap) -> Result<&str, Fault> {
+    let missing = || {
+        Fault::refused(
+            ErrorCode::TokenMissing,
+            "Send the secret key from your server as `Authorization: Bearer sk_live_…`.",
+        )
+    };
+    match bearer(headers) {
+        Ok(token) => Ok(token),
+        Err(fault) if fault.code() == ErrorCode::TokenMissing => Err(missing()),
+        Err(fault) => Err(fault),
+    }
 }
 
 pub fn secret_key_in_browser() -> Fault {
@@ -259,7 +280,7 @@ fn origin_not_allowed(origin: &[&[u8]]) -> Fault {
     Fault::refused(
         ErrorCode::OriginNotAllowed,
         format!(
-            "The page {page} is not in this key's list of origins. Use a key that allows it (`karta-server keys create --origin …`); an origin is exactly scheme, host and port."
+            "The page's Origin {page} is not in the domain_allowlist of this widget key. Add it to the key, or make one with it (`karta-server keys create --origin …`); an origin is exactly scheme, host and port."
         ),
     )
 }

@@ -1,10 +1,11 @@
 //! A conversation with its bounds, the same for HTTPS and the data channel: how often something may be said, whether the agent is
-//! still switched on, and an end within seconds of the key being disabled. A stream or channel outlives the request that opened it,
-//! so what the request's token and key promised is asked again on every event.
+//! still switched on, and an end within seconds of the key being disabled, the auth mode changed or the login ended. A stream or
+//! channel outlives the request that opened it, so what the request's token and key promised is asked again on every event.
 
 use crate::app::App;
-use crate::auth::caller::{Caller, key_disabled, require_key};
+use crate::auth::caller::{Caller, require_admitted};
 use crate::auth::limit::Action;
+use crate::auth::refresh::refuse_ended_family;
 use crate::error::Fault;
 use crate::rtc::{Conversation, Frames};
 use crate::session::{Frame, Principal};
@@ -39,8 +40,8 @@ impl Guarded {
                 "The session token's time is over. Get a new one from /auth/guest and connect again.",
             ));
         }
-        require_key(&self.app, &self.caller.who.key_id).await?;
-        Ok(())
+        refuse_ended_family(self.app.store.as_ref(), &self.caller.claims).await?;
+        require_admitted(&self.app, &self.caller.who).await
     }
 
     /// Returns when the server stops or no refresh could prolong the token any more.
@@ -69,16 +70,16 @@ impl Conversation for Guarded {
         session_id: &str,
         after: u64,
     ) -> Result<Frames, Fault> {
-        // Held before the look, so that no moment lies between the two in which the key could be disabled unseen.
-        let key = self.app.key_watch.hold(&who.key_id);
+        // Held before the look, so that no moment lies between the two in which something could change unseen.
+        let guard = self.app.watch.hold(&self.caller.claims);
         self.still_allowed().await?;
         let frames = Conversation::subscribe(&self.app.sessions, who, session_id, after).await?;
         let frames = frames.take_until(Box::pin(self.clone().over()));
-        let guarded = futures::stream::unfold(Some((frames, key)), |reader| async move {
-            let (mut frames, key) = reader?;
+        let guarded = futures::stream::unfold(Some((frames, guard)), |reader| async move {
+            let (mut frames, guard) = reader?;
             tokio::select! {
-                frame = frames.next() => Some((frame?, Some((frames, key)))),
-                () = key.revoked() => Some((last_words(), None)),
+                frame = frames.next() => Some((frame?, Some((frames, guard)))),
+                why = guard.ended() => Some((last_words(why), None)),
             }
         });
         Ok(guarded.boxed())
@@ -92,18 +93,16 @@ impl Conversation for Guarded {
     ) -> Result<Accepted, Fault> {
         self.caller.limit(&self.app, Action::Message)?;
         self.still_allowed().await?;
-        self.caller.require_agent(&self.app).await?;
         self.app.sessions.submit(who, session_id, event).await
     }
 }
 
 /// Tells the widget why, and not to come back.
-fn last_words() -> Frame {
-    let fault = key_disabled();
+fn last_words(why: Fault) -> Frame {
     let event = SessionEvent {
         kind: EventType::Error,
-        code: Some(fault.code().as_str().to_owned()),
-        message: Some(match fault {
+        code: Some(why.code().as_str().to_owned()),
+        message: Some(match why {
             Fault::Refused { message, .. } | Fault::Internal(message) => message,
         }),
         ..SessionEvent::default()

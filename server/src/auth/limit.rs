@@ -8,11 +8,13 @@ use governor::clock::{Clock, DefaultClock};
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use karta_protocol::ErrorCode;
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Buckets kept per rule, about 60 bytes each. Past that, those that are full again are dropped; should an attack keep more than that
 /// busy, newcomers share [`SHARED_BUCKETS`].
@@ -25,8 +27,12 @@ const TIDY_EVERY: u32 = 4_096;
 pub enum Action {
     /// Any call of the public API.
     Request,
-    /// A guest token.
+    /// A session token, for a guest or in exchange for a proof.
     Mint,
+    /// A proof of identity, or a secret key, that could have been a guess. Counted when it fails.
+    FailedProof,
+    /// A user token for an owner's backend.
+    UserToken,
     Refresh,
     /// A session made or resumed.
     Session,
@@ -56,6 +62,20 @@ pub const RULES: &[(Action, Scope, &str, u32)] = &[
     ),
     (Action::Mint, Scope::Address, "MINTS_PER_ADDRESS", 120),
     (Action::Mint, Scope::Key, "MINTS_PER_KEY", 3_000),
+    (
+        Action::FailedProof,
+        Scope::Address,
+        "FAILED_PROOFS_PER_ADDRESS",
+        20,
+    ),
+    // Wide, because it can lock a key's users out: it takes the address limit of 50 addresses to get there.
+    (
+        Action::FailedProof,
+        Scope::Key,
+        "FAILED_PROOFS_PER_KEY",
+        1_000,
+    ),
+    (Action::UserToken, Scope::Key, "USER_TOKENS_PER_KEY", 3_000),
     (
         Action::Refresh,
         Scope::Address,
@@ -159,6 +179,8 @@ pub struct Limits {
 }
 
 struct Gate {
+    /// Of gates that count failures: buckets that are empty, and until when.
+    blocked: Mutex<HashMap<u64, Instant>>,
     limiter: RateLimiter<u64, DefaultKeyedStateStore<u64>, DefaultClock>,
     checks: AtomicU32,
     full: std::sync::atomic::AtomicBool,
@@ -180,31 +202,49 @@ impl Limits {
 
     /// Takes one token from each bucket that the action has, or refuses with the time to wait.
     pub fn check(&self, action: Action, who: Counted<'_>) -> Result<(), Fault> {
-        for (_, scope, gate) in self.gates.iter().filter(|gate| gate.0 == action) {
-            let bucket = match scope {
-                Scope::Address => who
-                    .address
-                    .map(|address| self.bucket(super::address::counted(address))),
-                Scope::Key => who.key_id.map(|key| self.bucket(key)),
-                Scope::Visitor => who.visitor.map(|visitor| self.bucket(visitor)),
-            };
-            if let Some(wait) = bucket.and_then(|bucket| gate.take(bucket)) {
-                let seconds = (wait.as_secs_f64().ceil() as u32).max(1);
-                let whom = match scope {
-                    Scope::Address => "this address",
-                    Scope::Key => "this key",
-                    Scope::Visitor => "this visitor",
-                };
-                return Err(Fault::Refused {
-                    code: ErrorCode::RateLimited,
-                    message: format!(
-                        "Too many requests from {whom}. Wait {seconds} s; the operator sets the limits (KARTA_LIMIT_…)."
-                    ),
-                    retry_after_seconds: Some(seconds),
-                });
+        for (scope, gate, bucket) in self.buckets(action, who) {
+            if let Some(wait) = gate.take(bucket) {
+                return Err(too_many(scope, wait));
             }
         }
         Ok(())
+    }
+
+    /// Takes one token from each bucket; the bucket that has none left is blocked until it has again.
+    pub fn count(&self, action: Action, who: Counted<'_>) {
+        for (_, gate, bucket) in self.buckets(action, who) {
+            if let Some(wait) = gate.take(bucket) {
+                gate.block(bucket, wait);
+            }
+        }
+    }
+
+    /// Refuses while a bucket is blocked. Takes nothing.
+    pub fn refuse_blocked(&self, action: Action, who: Counted<'_>) -> Result<(), Fault> {
+        for (scope, gate, bucket) in self.buckets(action, who) {
+            if let Some(wait) = gate.blocked_for(bucket) {
+                return Err(too_many(scope, wait));
+            }
+        }
+        Ok(())
+    }
+
+    fn buckets(
+        &self,
+        action: Action,
+        who: Counted<'_>,
+    ) -> impl Iterator<Item = (Scope, &Gate, u64)> {
+        self.gates
+            .iter()
+            .filter(move |gate| gate.0 == action)
+            .filter_map(move |(_, scope, gate)| {
+                let bucket = match scope {
+                    Scope::Address => self.bucket(super::address::counted(who.address?)),
+                    Scope::Key => self.bucket(who.key_id?),
+                    Scope::Visitor => self.bucket(who.visitor?),
+                };
+                Some((*scope, gate, bucket))
+            })
     }
 
     /// Keyed by a random seed, so nobody can aim at another's bucket.
@@ -213,9 +253,26 @@ impl Limits {
     }
 }
 
+fn too_many(scope: Scope, wait: Duration) -> Fault {
+    let seconds = (wait.as_secs_f64().ceil() as u32).max(1);
+    let whom = match scope {
+        Scope::Address => "this address",
+        Scope::Key => "this key",
+        Scope::Visitor => "this visitor",
+    };
+    Fault::Refused {
+        code: ErrorCode::RateLimited,
+        message: format!(
+            "Too many requests from {whom}. Wait {seconds} s; the operator sets the limits (KARTA_LIMIT_…)."
+        ),
+        retry_after_seconds: Some(seconds),
+    }
+}
+
 impl Gate {
     fn new(quota: Quota) -> Gate {
         Gate {
+            blocked: Mutex::default(),
             limiter: RateLimiter::keyed(quota),
             checks: AtomicU32::new(0),
             full: std::sync::atomic::AtomicBool::new(false),
@@ -238,6 +295,34 @@ impl Gate {
         };
         let refused = self.limiter.check_key(&bucket).err()?;
         Some(refused.wait_time_from(self.limiter.clock().now()))
+    }
+
+    fn block(&self, bucket: u64, wait: Duration) {
+        let now = Instant::now();
+        let mut blocked = self.blocked();
+        if blocked.len() >= ENTRIES_MAX {
+            blocked.retain(|_, until| *until > now);
+        }
+        // Should that many be guessing at once, the limiter itself still counts them.
+        if blocked.len() < ENTRIES_MAX {
+            blocked.insert(bucket, now + wait);
+        }
+    }
+
+    fn blocked_for(&self, bucket: u64) -> Option<Duration> {
+        let now = Instant::now();
+        let mut blocked = self.blocked();
+        let until = *blocked.get(&bucket)?;
+        if until <= now {
+            blocked.remove(&bucket);
+            return None;
+        }
+        Some(until - now)
+    }
+
+    fn blocked(&self) -> MutexGuard<'_, HashMap<u64, Instant>> {
+        // Nothing that can panic runs under this lock.
+        self.blocked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tidy(&self) {

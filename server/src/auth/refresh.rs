@@ -33,6 +33,10 @@ pub async fn rotate(
         return Err(Fault::Internal("a spent token has vanished".into()));
     };
     if now_ms > spent.spent_ms + REPEAT_MS {
+        tracing::warn!(
+            key_id = parent.key_id,
+            "an old session token was used again; its family is ended"
+        );
         end_family(store, parent).await?;
         return Err(used());
     }
@@ -59,26 +63,27 @@ pub async fn refuse_spent(store: &dyn Store, claims: &Claims, now_ms: u64) -> Re
     }
 }
 
-async fn refuse_ended_family(store: &dyn Store, claims: &Claims) -> Result<(), Fault> {
+/// The login was ended, by its visitor or by a replay.
+pub async fn refuse_ended_family(store: &dyn Store, claims: &Claims) -> Result<(), Fault> {
     match store.spent_token(&claims.family).await? {
-        Some(_) => Err(Fault::refused(
-            ErrorCode::TokenInvalid,
-            "This token's family was ended because an old token was used again. Ask for a new token at /auth/guest.",
-        )),
+        Some(_) => Err(family_ended()),
         None => Ok(()),
     }
 }
 
 /// Families are spent like tokens; their ids (`f_…`, `t_…`) never meet.
-async fn end_family(store: &dyn Store, claims: &Claims) -> Result<(), Fault> {
-    tracing::warn!(
-        key_id = claims.key_id,
-        "an old session token was used again; its family is ended"
-    );
-    store
-        .spend_token(&claims.family, claims.family_exp * 1000, None)
-        .await?;
+pub async fn end_family(store: &dyn Store, claims: &Claims) -> Result<(), Fault> {
+    // Past the family's end no token of it is taken anyway; the grace is for the clock of another server.
+    let forget_ms = (claims.family_exp + GRACE_S) * 1000;
+    store.spend_token(&claims.family, forget_ms, None).await?;
     Ok(())
+}
+
+pub fn family_ended() -> Fault {
+    Fault::refused(
+        ErrorCode::TokenInvalid,
+        "This login was ended: by POST /auth/revoke, or because an old token of it was used again. Ask for a new token at /auth/guest or /auth/exchange.",
+    )
 }
 
 fn used() -> Fault {

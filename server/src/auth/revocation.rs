@@ -1,102 +1,188 @@
-//! Ends what a disabled key holds open. Each key in use is looked up every [`LOOK_EVERY`], once for all its streams; a
-//! command-line `keys disable` writes the database from another process, so there is nothing to be notified by.
+//! Ends what is open but no longer allowed: the key was disabled or deleted, the widget switched off, the auth mode changed, the
+//! login ended. Every [`LOOK_EVERY`] each key and agent in use is looked up, once for all its streams; the command line writes the
+//! database from another process, so there is nothing to be notified by. What this process ends itself, it ends at once.
 
-use crate::store::Store;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use crate::auth::policy::{Standing, admit, key_disabled};
+use crate::auth::refresh::family_ended;
+use crate::auth::token::Claims;
+use crate::error::Fault;
+use crate::store::{Agent, Store, StoreError, WidgetKey, now_ms};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Streams must end within 5 s of the key being disabled; two looks fit into that.
+/// Streams must end within 5 s; two looks fit into that.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Each look asks for what was ended a little before the last one, so that a slow commit is not missed.
+const OVERLAP_MS: u64 = 10_000;
 
+/// Watches over every open stream and channel.
 #[derive(Clone, Default)]
-pub struct KeyWatch {
-    keys: Arc<Mutex<HashMap<String, Watched>>>,
+pub struct Watch {
+    held: Arc<Mutex<HashMap<Login, Watched>>>,
+}
+
+/// What streams have in common that end together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Login {
+    key_id: String,
+    agent_id: String,
+    standing: Standing,
+    family: String,
 }
 
 struct Watched {
-    revoked: CancellationToken,
+    end: Arc<End>,
     holders: usize,
 }
 
-/// Keeps a key watched while it lives.
-pub struct KeyGuard {
-    watch: KeyWatch,
-    key_id: String,
-    revoked: CancellationToken,
+#[derive(Default)]
+struct End {
+    over: CancellationToken,
+    why: OnceLock<Fault>,
 }
 
-impl KeyGuard {
-    /// Returns once the key is disabled or gone.
-    pub async fn revoked(&self) {
-        self.revoked.cancelled().await;
+/// Keeps a login watched while it lives.
+pub struct Guard {
+    watch: Watch,
+    login: Login,
+    end: Arc<End>,
+}
+
+impl Guard {
+    /// Returns once the login is no longer allowed, with the reason.
+    pub async fn ended(&self) -> Fault {
+        self.end.over.cancelled().await;
+        // The reason is set before the token is cancelled.
+        self.end.why.get().cloned().unwrap_or_else(key_disabled)
     }
 }
 
-impl KeyWatch {
+impl Watch {
     /// Starts the look-out, which ends with `stopping`.
-    pub fn start(store: Arc<dyn Store>, stopping: CancellationToken) -> KeyWatch {
-        let watch = KeyWatch::default();
+    pub fn start(store: Arc<dyn Store>, stopping: CancellationToken) -> Watch {
+        let watch = Watch::default();
         let looking = watch.clone();
         tokio::spawn(stopping.run_until_cancelled_owned(async move {
+            let mut since_ms = now_ms();
             loop {
                 tokio::time::sleep(LOOK_EVERY).await;
-                looking.look(store.as_ref()).await;
+                let now = now_ms();
+                match looking.look(store.as_ref(), since_ms).await {
+                    Ok(()) => since_ms = now.saturating_sub(OVERLAP_MS),
+                    // A database that fails for a moment must not throw everyone out.
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot look whether open streams are still allowed");
+                    }
+                }
             }
         }));
         watch
     }
 
-    pub fn hold(&self, key_id: &str) -> KeyGuard {
-        let mut keys = self.lock();
-        let watched = keys.entry(key_id.to_owned()).or_insert_with(|| Watched {
-            revoked: CancellationToken::new(),
+    pub fn hold(&self, claims: &Claims) -> Guard {
+        let login = Login {
+            key_id: claims.key_id.clone(),
+            agent_id: claims.agent_id.clone(),
+            standing: Standing::of(&claims.sub),
+            family: claims.family.clone(),
+        };
+        let mut held = self.lock();
+        let watched = held.entry(login.clone()).or_insert_with(|| Watched {
+            end: Arc::default(),
             holders: 0,
         });
         watched.holders += 1;
-        KeyGuard {
+        Guard {
             watch: self.clone(),
-            key_id: key_id.to_owned(),
-            revoked: watched.revoked.clone(),
+            end: watched.end.clone(),
+            login,
         }
     }
 
-    async fn look(&self, store: &dyn Store) {
-        let ids: Vec<String> = self.lock().keys().cloned().collect();
-        for id in ids {
-            match store.key_by_id(&id).await {
-                Ok(Some(key)) if key.enabled => {}
-                Ok(_) => {
-                    // Taken out at once: a key that is enabled again gets a fresh token.
-                    if let Some(watched) = self.lock().remove(&id) {
-                        watched.revoked.cancel();
-                    }
-                }
-                // A database that fails for a moment must not throw everyone out.
-                Err(error) => tracing::warn!(%error, "cannot look whether a key is still enabled"),
+    /// Ends a login that this process was told to end, without waiting for the next look.
+    pub fn end_family(&self, family: &str) {
+        self.end_where(|login| (login.family == family).then(family_ended));
+    }
+
+    async fn look(&self, store: &dyn Store, since_ms: u64) -> Result<(), StoreError> {
+        let (keys, agents): (HashSet<String>, HashSet<String>) = self
+            .lock()
+            .keys()
+            .map(|login| (login.key_id.clone(), login.agent_id.clone()))
+            .unzip();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let ended: HashSet<String> = store.ended_families(since_ms).await?.into_iter().collect();
+        let mut known = Known::default();
+        for id in keys {
+            let key = store.key_by_id(&id).await?;
+            known.keys.insert(id, key);
+        }
+        for id in agents {
+            let agent = store.agent(&id).await?;
+            known.agents.insert(id, agent);
+        }
+        self.end_where(|login| {
+            if ended.contains(&login.family) {
+                return Some(family_ended());
             }
-        }
+            known.verdict(login)
+        });
+        Ok(())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Watched>> {
+    /// Taken out at once: a key that is enabled again begins afresh.
+    fn end_where(&self, why: impl Fn(&Login) -> Option<Fault>) {
+        self.lock().retain(|login, watched| match why(login) {
+            Some(fault) => {
+                let _ = watched.end.why.set(fault);
+                watched.end.over.cancel();
+                false
+            }
+            None => true,
+        });
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Login, Watched>> {
         // No code that can panic runs under this lock, so it is never poisoned; going on is right either way.
-        self.keys
+        self.held
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
-impl Drop for KeyGuard {
+/// What one look has read. Logins that were added meanwhile have no entry here; the next look has them.
+#[derive(Default)]
+struct Known {
+    keys: HashMap<String, Option<WidgetKey>>,
+    agents: HashMap<String, Option<Agent>>,
+}
+
+impl Known {
+    fn verdict(&self, login: &Login) -> Option<Fault> {
+        let key = self.keys.get(&login.key_id)?;
+        let agent = self.agents.get(&login.agent_id)?;
+        let Some(key) = key else {
+            // For those inside, a deleted key is a disabled one.
+            return Some(key_disabled());
+        };
+        admit(key, agent.as_ref(), login.standing).err()
+    }
+}
+
+impl Drop for Guard {
     fn drop(&mut self) {
-        let mut keys = self.watch.lock();
-        if self.revoked.is_cancelled() {
+        let mut held = self.watch.lock();
+        if self.end.over.is_cancelled() {
             return;
         }
-        if let Some(watched) = keys.get_mut(&self.key_id) {
+        if let Some(watched) = held.get_mut(&self.login) {
             watched.holders -= 1;
             if watched.holders == 0 {
-                keys.remove(&self.key_id);
+                held.remove(&self.login);
             }
         }
     }

@@ -1,9 +1,9 @@
 //! Finds secret keys where they must never be: in requests of browsers. Pure.
 
-/// What every secret key begins with, live or test.
-const PREFIXES: [&str; 2] = ["sk_live_", "sk_test_"];
+/// What every secret key begins with, live or test, and every identity secret.
+const PREFIXES: [&str; 3] = ["sk_live_", "sk_test_", "is_live_"];
 
-/// A whole secret key of ours (`sk_live_<account>_<random>`) somewhere in the bytes. Stricter than the prefix, so that a visitor who
+/// A whole secret of ours (`sk_live_<account>_<random>`, `is_live_<account>_<random>`) somewhere in the bytes. Stricter than the prefix, so that a visitor who
 /// quotes another product's key, or writes `task_live_`, is not refused.
 pub fn contains_secret_key(bytes: &[u8]) -> bool {
     PREFIXES.iter().any(|prefix| {
@@ -24,7 +24,8 @@ pub fn contains_secret_key(bytes: &[u8]) -> bool {
 
 /// A value that stands where a key or token belongs and begins like a secret key.
 pub fn looks_like_secret_key(value: &str) -> bool {
-    value.trim_start().starts_with("sk_")
+    let value = value.trim_start();
+    value.starts_with("sk_") || value.starts_with("is_live_")
 }
 
 /// `<account>_<random>`, the random part at least 128 bits in base64url or hex.
@@ -62,6 +63,7 @@ mod tests {
             format!("{{\"a\":\"{key}\"}}"),
             format!("sk_live_ {key}"),
             key.replace("live", "test"),
+            key.replace("sk", "is"),
         ] {
             assert!(contains_secret_key(text.as_bytes()), "{text}");
         }

@@ -1,13 +1,11 @@
-//! The session token: a JWT that only this server makes and reads. Pure; the clock is an argument.
-//!
-//! RFC 8725 throughout: one algorithm, fixed here; its own `typ` and its own derived key, so no other token of ours passes for it; all
-//! claims required and typed. The header must be ours byte for byte, which settles `alg`, `kid`, `jku`, `x5u`, `jwk` and `crit` at once.
+//! The session token: a JWT that only this server makes and reads ([`super::signing`]). Pure; the clock is an argument.
 
 use crate::auth::master::MasterKey;
+use crate::auth::signing::{Generation, ISSUER, Kind, Signer};
+use crate::auth::user_token::UserTokens;
 use crate::session::Principal;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use karta_protocol::ErrorCode;
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
@@ -23,9 +21,7 @@ pub const LEEWAY_S: u64 = 5;
 /// Ours have about 450 bytes. Looked at before anything is parsed.
 pub const TOKEN_MAX_BYTES: usize = 2_048;
 
-const ISSUER: &str = "karta";
 const AUDIENCE: &str = "karta-widget";
-const KIND: &str = "karta-session+jwt";
 
 /// What a session token says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +42,12 @@ pub struct Claims {
     pub family: String,
     /// When the family ends, in seconds since 1970.
     pub family_exp: u64,
+    /// Of a v2 identity token: when the user last proved more than a password, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stepped_up_at: Option<u64>,
+    /// Of a v2 identity token: authentication assurance level, like `aal2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aal: Option<String>,
 }
 
 impl Claims {
@@ -91,40 +93,34 @@ impl Refusal {
     }
 }
 
+/// Everything that this server signs.
 pub struct Tokens {
-    encoding: EncodingKey,
-    decoding: DecodingKey,
-    validation: Validation,
-    header: Header,
-    /// First part of every token we make, with its dot.
-    header_text: String,
+    session: Signer,
+    /// What a backend mints for its user, to be exchanged once.
+    pub user: UserTokens,
 }
 
 impl Tokens {
+    /// With the first generation of the signing key; [`Tokens::set_generations`] tells of later ones.
     pub fn new(master: &MasterKey) -> Tokens {
-        let key = master.derive("session token v1");
-        let header = Header {
-            typ: Some(KIND.to_owned()),
-            ..Header::new(Algorithm::HS256)
-        };
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        validation.set_issuer(&[ISSUER]);
-        validation.set_audience(&[AUDIENCE]);
-        // Times are judged below, by the clock that is passed in and without the library's 60 s.
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.leeway = 0;
-        // A struct of strings: cannot fail.
-        let header_json = serde_json::to_vec(&header).expect("a header is plain data");
-        let header_text = BASE64_URL_SAFE_NO_PAD.encode(header_json) + ".";
         Tokens {
-            encoding: EncodingKey::from_secret(&key),
-            decoding: DecodingKey::from_secret(&key),
-            validation,
-            header,
-            header_text,
+            session: Signer::new(
+                master,
+                Kind {
+                    typ: "karta-session+jwt",
+                    audience: AUDIENCE,
+                    purpose: "session token",
+                    max_bytes: TOKEN_MAX_BYTES,
+                },
+            ),
+            user: UserTokens::new(master),
         }
+    }
+
+    /// The generations after the first, oldest first.
+    pub fn set_generations(&self, later: &[Generation]) {
+        self.session.set(later);
+        self.user.set_generations(later);
     }
 
     /// The first token of a new family.
@@ -141,6 +137,8 @@ impl Tokens {
             agent_id: who.agent_id.clone(),
             family: random_id("f_"),
             family_exp: now_s + FAMILY_LIFETIME_S,
+            stepped_up_at: None,
+            aal: None,
         }
     }
 
@@ -156,8 +154,7 @@ impl Tokens {
 
     /// Deterministic: the same claims give the same token, so a replacement can be made again instead of being stored.
     pub fn sign(&self, claims: &Claims) -> String {
-        // HMAC over plain data with a key of our own: cannot fail.
-        jsonwebtoken::encode(&self.header, claims, &self.encoding).expect("plain claims are signed")
+        self.session.sign(claims, claims.iat)
     }
 
     /// For ordinary calls.
@@ -172,19 +169,18 @@ impl Tokens {
         })
     }
 
+    /// For the end of a login: any token that was ever ours, so that ending one that is dead already is no error.
+    pub fn recognise(&self, token: &str) -> Option<Claims> {
+        self.session.recognise(token)
+    }
+
     fn check_until(
         &self,
         token: &str,
         now_s: u64,
         until: impl Fn(&Claims) -> u64,
     ) -> Result<Claims, Refusal> {
-        if token.len() > TOKEN_MAX_BYTES || !token.starts_with(&self.header_text) {
-            return Err(Refusal::Invalid);
-        }
-        let claims =
-            jsonwebtoken::decode::<Claims>(token.as_bytes(), &self.decoding, &self.validation)
-                .map_err(|_| Refusal::Invalid)?
-                .claims;
+        let claims: Claims = self.session.read(token, now_s).ok_or(Refusal::Invalid)?;
         let ours = claims.iat <= now_s + LEEWAY_S
             && claims.iat < claims.exp
             && claims.exp <= claims.family_exp

@@ -1,17 +1,19 @@
 //! `karta-server keys …`
 
+use super::agents::Switch;
 use super::table::table;
 use super::{Output, json, shown, wish};
 use crate::auth::master::MasterKey;
 use crate::service::keys::{self, KeyChange, NewKey};
+use crate::service::secrets::{self, Rotated, Which};
 use crate::service::{ACCOUNT, ServiceError};
 use crate::store::{Caps, Store, WidgetKey};
-use crate::view::{KeyView, NewKeyView};
-use clap::{Args, Subcommand};
+use crate::view::{KeyView, NewKeyView, RotatedView};
+use clap::{ArgGroup, Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub enum Keys {
-    /// Make a pair of keys. The secret one is shown this once.
+    /// Make a pair of keys. Their secrets are shown this once.
     Create {
         /// What you call it, like "Main website".
         #[arg(long)]
@@ -56,6 +58,32 @@ pub enum Keys {
     Delete {
         #[arg(value_name = "PUBLIC_KEY")]
         key: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Replace a secret by a new one, which is shown this once. The old one works for another 24 hours.
+    #[command(group(ArgGroup::new("which").required(true)))]
+    Rotate {
+        #[arg(value_name = "PUBLIC_KEY")]
+        key: String,
+        /// The secret key (sk_live_…) of your backend.
+        #[arg(long, group = "which")]
+        secret: bool,
+        /// The identity secret (is_live_…) that your backend proves its users with.
+        #[arg(long, group = "which")]
+        identity: bool,
+        /// End the old one at once: it has leaked.
+        #[arg(long)]
+        now: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Let identified users in only (on), or guests too (off).
+    Identification {
+        #[arg(value_name = "PUBLIC_KEY")]
+        key: String,
+        #[arg(value_name = "on|off")]
+        required: Switch,
         #[command(flatten)]
         output: Output,
     },
@@ -162,13 +190,53 @@ pub async fn run(
             }
             let key = &created.key;
             Ok(format!(
-                "Made the key \"{}\" for {}.\n\n  public key  {}\n  secret key  {}\n\n\
-                 The public key goes into your pages. The secret key is for your own server only;\n\
-                 write it down now, it is not shown again.",
+                "Made the key \"{}\" for {}.\n\n  public key       {}\n  secret key       {}\n  identity secret  {}\n\n\
+                 The public key goes into your pages. The other two are for your own server only: the secret key\n\
+                 mints user tokens, the identity secret signs user ids. Write them down now, they are not shown again.",
                 key.name,
                 key.origins.join(", "),
                 key.public_key,
-                created.secret_key
+                created.secret_key,
+                created.identity_secret
+            ))
+        }
+        Keys::Rotate {
+            key,
+            identity,
+            now,
+            output,
+            ..
+        } => {
+            let which = if identity {
+                Which::IdentitySecret
+            } else {
+                Which::SecretKey
+            };
+            let rotated = secrets::rotate(store, master, ACCOUNT, &key, which, now).await?;
+            Ok(rotation(which, rotated, output))
+        }
+        Keys::Identification {
+            key,
+            required,
+            output,
+        } => {
+            let required = matches!(required, Switch::On);
+            let change = KeyChange {
+                identification_required: Some(required),
+                ..KeyChange::default()
+            };
+            let key = keys::update(store, ACCOUNT, &key, change).await?;
+            if output.json {
+                return Ok(json(&KeyView::from(&key)));
+            }
+            Ok(format!(
+                "The key \"{}\" lets {}.",
+                key.name,
+                if required {
+                    "identified users in only"
+                } else {
+                    "guests in too, where the agent does"
+                }
             ))
         }
         Keys::List { output } => {
@@ -230,6 +298,26 @@ pub async fn run(
         Keys::Disable { key, output } => switch(store, &key, false, output).await,
         Keys::Enable { key, output } => switch(store, &key, true, output).await,
     }
+}
+
+fn rotation(which: Which, rotated: Rotated, output: Output) -> String {
+    if output.json {
+        return json(&RotatedView::new(which, rotated));
+    }
+    let what = match which {
+        Which::SecretKey => "secret key",
+        Which::IdentitySecret => "identity secret",
+    };
+    let old = match rotated.old_until_ms {
+        Some(_) => {
+            "The old one works for another 24 hours; if it has leaked, rotate again with --now."
+        }
+        None => "No older one works.",
+    };
+    format!(
+        "The new {what} of \"{}\":\n\n  {}\n\nWrite it down now, it is not shown again. {old}",
+        rotated.key.name, rotated.secret
+    )
 }
 
 async fn switch(

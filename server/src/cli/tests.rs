@@ -62,7 +62,7 @@ async fn a_key_is_made_shown_once_and_switched() {
     let public = made["public_key"].as_str().expect("a key");
     let secret = made["secret_key"].as_str().expect("a key");
     assert!(public.starts_with("pk_live_main_") && public.len() == 13 + 32);
-    assert!(secret.starts_with("sk_live_main_") && secret.len() == 13 + 64);
+    assert!(secret.starts_with("sk_live_main_") && secret.len() == 13 + 96);
     assert_eq!(
         made["domain_allowlist"],
         serde_json::json!(["https://shop.example"])
@@ -93,21 +93,21 @@ async fn only_the_right_secret_matches() {
     let made = service::keys::create(&*store, &master, service::ACCOUNT, new)
         .await
         .expect("made");
-    assert!(service::keys::secret_matches(
-        &master,
-        &made.key,
-        &made.secret_key
-    ));
-    assert!(!service::keys::secret_matches(
-        &master,
-        &made.key,
-        &made.key.public_key
-    ));
-    assert!(!service::keys::secret_matches(
-        &MasterKey::random(),
-        &made.key,
-        &made.secret_key
-    ));
+    let mut key = made.key;
+    let matches = |key: &_, master: &_, secret: &str, now| {
+        service::secrets::matches(master, key, secret, now)
+    };
+    assert!(matches(&key, &master, &made.secret_key, 0));
+    assert!(!matches(&key, &master, &key.public_key, 0));
+    assert!(!matches(&key, &master, &made.identity_secret, 0));
+    assert!(!matches(&key, &MasterKey::random(), &made.secret_key, 0));
+    assert!(!matches(&key, &master, "", 0));
+    key.old_secret = Some(crate::store::Replaced {
+        value: std::mem::take(&mut key.secret_hash),
+        until_ms: 10,
+    });
+    assert!(matches(&key, &master, &made.secret_key, 9));
+    assert!(!matches(&key, &master, &made.secret_key, 10));
 }
 
 #[tokio::test]

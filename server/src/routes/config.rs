@@ -3,6 +3,7 @@
 
 use crate::app::App;
 use crate::auth::caller::{agent_for, check_public_key};
+use crate::auth::policy::effective_mode;
 use crate::error::ApiError;
 use crate::routes::request::Params;
 use axum::Json;
@@ -40,6 +41,7 @@ pub async fn show(
 ) -> Result<Json<WidgetConfig>, ApiError> {
     let key = check_public_key(&app, &asked.client_key, &headers).await?;
     let agent = agent_for(&app, &key, asked.agent_id.as_deref()).await?;
+    let auth_mode = effective_mode(&key, &agent);
     let branding = app.store.branding(&key.account).await?;
     Ok(Json(WidgetConfig {
         agent: AgentProfile {
@@ -54,6 +56,6 @@ pub async fn show(
             upload: false,
             widget_enabled: agent.widget_enabled,
         },
-        auth_mode: agent.auth_mode,
+        auth_mode,
     }))
 }

@@ -28,7 +28,7 @@ const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
          headers(("location" = String, description = "path of the connection"), ("etag" = String, description = "names the ICE session"))),
         (status = 400, body = ErrorBody, description = "sdp_invalid"),
         (status = 401, body = ErrorBody, description = "token_missing, token_invalid, token_expired, token_used, client_key_unknown"),
-        (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed, widget_disabled_for_agent"),
+        (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed, widget_disabled_for_agent, guest_not_allowed, user_not_allowed"),
         (status = 404, body = ErrorBody, description = "session_not_found"),
         (status = 413, body = ErrorBody, description = "payload_too_large"),
         (status = 415, body = ErrorBody, description = "request_invalid"),
@@ -44,7 +44,7 @@ pub async fn open(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     caller.limit(&app, Action::Connect)?;
-    caller.require_agent(&app).await?;
+    caller.require_admitted(&app).await?;
     require_type(&headers, SDP)?;
     let who = caller.who.clone();
     let rtc = rtc(&app)?.clone();

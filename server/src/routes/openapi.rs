@@ -14,6 +14,10 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         super::config::show,
         super::auth::guest,
         super::auth::refresh,
+        super::auth::revoke,
+        super::identity::user_token,
+        super::identity::exchange,
+        super::me::forget,
         super::sessions::list,
         super::sessions::create,
         super::sessions::show,
@@ -41,11 +45,13 @@ impl utoipa::Modify for SessionToken {
         let token = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
-            .description(Some("The session token of /auth/guest."));
-        document
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("session", SecurityScheme::Http(token.build()));
+            .description(Some("The session token of /auth/guest or /auth/exchange."));
+        let secret = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The secret key, sk_live_…; from a server only."));
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("session", SecurityScheme::Http(token.build()));
+        components.add_security_scheme("secret_key", SecurityScheme::Http(secret.build()));
     }
 }
 

@@ -40,15 +40,15 @@ impl After {
     }
 }
 
-/// A session made (201) or, with `resume`, gone on with (200).
+/// A session made (201), or gone on with (200): the one named by `resume`, or a verified user's one conversation.
 #[utoipa::path(
     post, path = "/api/v1/widget/sessions", request_body = CreateSession, tag = "sessions", security(("session" = [])),
     responses(
-        (status = 200, body = SessionInfo, description = "the session named by `resume`"),
+        (status = 200, body = SessionInfo, description = "the session named by `resume`, or the verified user's conversation"),
         (status = 201, body = SessionInfo, description = "a new session"),
         (status = 400, body = ErrorBody, description = "request_invalid"),
         (status = 401, body = ErrorBody, description = "token_missing, token_invalid, token_expired, token_used, client_key_unknown"),
-        (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed, widget_disabled_for_agent"),
+        (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed, widget_disabled_for_agent, guest_not_allowed, user_not_allowed"),
         (status = 429, body = ErrorBody, description = "rate_limited"),
     )
 )]
@@ -58,7 +58,7 @@ pub async fn create(
     Json(body): Json<CreateSession>,
 ) -> Result<Response, ApiError> {
     caller.limit(&app, Action::Session)?;
-    caller.require_agent(&app).await?;
+    caller.require_admitted(&app).await?;
     let info = app
         .sessions
         .create(&caller.who, body.resume.as_deref())
@@ -125,7 +125,7 @@ pub async fn show(
         (status = 202, body = Accepted),
         (status = 400, body = ErrorBody, description = "request_invalid"),
         (status = 401, body = ErrorBody, description = "token_missing, token_invalid, token_expired, token_used, client_key_unknown"),
-        (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed, widget_disabled_for_agent"),
+        (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed, widget_disabled_for_agent, guest_not_allowed, user_not_allowed"),
         (status = 404, body = ErrorBody, description = "session_not_found"),
         (status = 413, body = ErrorBody, description = "payload_too_large"),
         (status = 429, body = ErrorBody, description = "rate_limited, limit_reached"),

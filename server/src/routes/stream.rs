@@ -1,7 +1,7 @@
 //! `GET /sessions/{id}/events/stream`: the log as server-sent events, from the cursor on and then live.
 //!
-//! The stream ends when the session ends or falls behind, when the key is disabled, when the token's family is over, and when the
-//! server stops; the widget then opens it again from its cursor.
+//! The stream ends when the reader falls behind, when the token's family is over, and when the server stops; the widget then opens it
+//! again from its cursor. It also ends, with an `error` event that says why, when it is no longer allowed or the session is gone.
 
 use crate::app::App;
 use crate::auth::caller::Caller;
@@ -32,7 +32,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
         (status = 200, content_type = "text/event-stream", body = SessionEvent, description = "`id:` is the seq of a durable event"),
         (status = 400, body = ErrorBody, description = "request_invalid"),
         (status = 401, body = ErrorBody, description = "token_missing, token_invalid, token_expired, token_used, client_key_unknown"),
-        (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed"),
+        (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed, widget_disabled_for_agent, guest_not_allowed, user_not_allowed"),
         (status = 404, body = ErrorBody, description = "session_not_found"),
         (status = 429, body = ErrorBody, description = "rate_limited"),
     )

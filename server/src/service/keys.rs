@@ -1,17 +1,13 @@
-//! Widget keys: made, listed, changed, deleted. A secret key leaves here once, when it is made; only its keyed hash is kept.
+//! Widget keys: made, listed, changed, deleted. Their secrets are in [`super::secrets`].
 
 use super::patch::Patch;
-use super::{ServiceError, known_agent, line};
+use super::{ServiceError, known_agent, line, secrets};
 use crate::auth::master::MasterKey;
 use crate::auth::origin::canonical_entry;
 use crate::store::{Caps, Store, WidgetKey, new_id, now_ms};
-use rand::RngCore as _;
-use std::fmt::Write as _;
-use subtle::ConstantTimeEq as _;
 
 /// A key's allowlist is read on every request; a hundred sites is more than anyone has.
 const ORIGINS_MAX: usize = 100;
-const PURPOSE: &str = "secret-key";
 
 #[derive(Clone, Debug, Default)]
 pub struct NewKey {
@@ -28,13 +24,16 @@ pub struct KeyChange {
     /// Cleared: pinned to none.
     pub agent_id: Patch<String>,
     pub enabled: Option<bool>,
+    /// Whether it lets identified users in only.
+    pub identification_required: Option<bool>,
     pub caps: Option<Caps>,
 }
 
-/// The only sight of the secret.
+/// The only sight of its secrets.
 pub struct CreatedKey {
     pub key: WidgetKey,
     pub secret_key: String,
+    pub identity_secret: String,
 }
 
 pub async fn create(
@@ -48,21 +47,27 @@ pub async fn create(
     if let Some(agent_id) = &new.agent_id {
         known_agent(store, account, agent_id).await?;
     }
-    let secret_key = format!("sk_live_{account}_{}", random_hex::<32>());
+    let pair = secrets::pair(account);
+    let id = new_id("k");
     let key = WidgetKey {
-        id: new_id("k"),
         account: account.to_owned(),
         name,
-        public_key: format!("pk_live_{account}_{}", random_hex::<16>()),
-        secret_hash: master.hash(PURPOSE, &secret_key),
+        secret_hash: secrets::hash(master, &pair.secret_key),
+        identity_secret: Some(secrets::sealed(master, &id, &pair.identity_secret)),
+        id,
+        public_key: pair.public_key,
         origins,
         agent_id: new.agent_id,
         enabled: true,
-        caps: Caps::default(),
         created_ms: now_ms(),
+        ..WidgetKey::default()
     };
     store.put_key(&key).await?;
-    Ok(CreatedKey { key, secret_key })
+    Ok(CreatedKey {
+        key,
+        secret_key: pair.secret_key,
+        identity_secret: pair.identity_secret,
+    })
 }
 
 pub async fn list(store: &dyn Store, account: &str) -> Result<Vec<WidgetKey>, ServiceError> {
@@ -96,6 +101,9 @@ pub async fn update(
     }
     change.agent_id.apply(&mut key.agent_id);
     key.enabled = change.enabled.unwrap_or(key.enabled);
+    if let Some(required) = change.identification_required {
+        key.identification_required = required;
+    }
     key.caps = change.caps.unwrap_or(key.caps);
     store.put_key(&key).await?;
     Ok(key)
@@ -145,12 +153,6 @@ pub async fn set_caps(
     Ok(found)
 }
 
-/// Whether this is the key's secret, in a time that does not tell how close it is.
-pub fn secret_matches(master: &MasterKey, key: &WidgetKey, secret_key: &str) -> bool {
-    let hash = master.hash(PURPOSE, secret_key);
-    hash.as_bytes().ct_eq(key.secret_hash.as_bytes()).into()
-}
-
 /// Canonical, without repeats. None at all is refused here, because such a key opens nothing.
 fn origins(entries: &[String]) -> Result<Vec<String>, ServiceError> {
     if entries.is_empty() {
@@ -171,14 +173,4 @@ fn origins(entries: &[String]) -> Result<Vec<String>, ServiceError> {
         }
     }
     Ok(origins)
-}
-
-fn random_hex<const BYTES: usize>() -> String {
-    let mut bytes = [0; BYTES];
-    rand::rng().fill_bytes(&mut bytes);
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

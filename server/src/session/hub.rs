@@ -235,6 +235,24 @@ impl Hubs {
         hub
     }
 
+    /// The session is gone: its readers are told, its turn is interrupted, and nothing can join any more.
+    pub async fn end(&self, id: &str) {
+        let hub = self.known().hubs.remove(id).and_then(|hub| hub.upgrade());
+        let Some(hub) = hub else {
+            return;
+        };
+        {
+            let mut fan = hub.fan();
+            fan.send(&gone());
+            fan.part = None;
+            fan.ended = true;
+            fan.readers.clear();
+        }
+        if let Some(turn) = hub.gate.lock().await.running.take() {
+            turn.cancel();
+        }
+    }
+
     pub fn end_subscriptions(&self) {
         for hub in self.known().hubs.values().filter_map(Weak::upgrade) {
             let mut fan = hub.fan();
@@ -254,6 +272,17 @@ pub fn frame(event: &SessionEvent) -> Frame {
         // Strings, numbers and booleans only: serialising them cannot fail.
         json: serde_json::to_string(event).unwrap_or_default().into(),
     }
+}
+
+/// Last words to the readers of a session that was removed.
+fn gone() -> Frame {
+    let fault = super::not_found();
+    frame(&SessionEvent {
+        kind: EventType::Error,
+        code: Some(fault.code().as_str().to_owned()),
+        message: Some("This conversation was deleted.".to_owned()),
+        ..SessionEvent::default()
+    })
 }
 
 fn delta(part_id: &str, offset: u64, text: &str) -> SessionEvent {

@@ -6,7 +6,7 @@ use super::hub::{Gate, Hub};
 use super::{Inner, history};
 use crate::agent::{AgentFailure, Answer, Sink, Turn};
 use crate::error::Fault;
-use crate::store::{Appended, SessionRecord, new_id};
+use crate::store::{Appended, SessionRecord, StoreError, new_id};
 use futures::FutureExt as _;
 use karta_protocol::{Accepted, ErrorCode, EventType, SessionEvent, StopReason};
 use std::panic::AssertUnwindSafe;
@@ -222,6 +222,11 @@ async fn finish(
                 }
                 gate.running = next.then(CancellationToken::new);
                 return gate.running.clone().map(|token| (gate.turn_seq, token));
+            }
+            // The visitor was forgotten meanwhile; there is no log to end the turn in.
+            Err(StoreError::NoSession) => {
+                gate.running = None;
+                return None;
             }
             Err(error) => tracing::error!(session = id, %error, "cannot store the end of a turn"),
         }

@@ -3,8 +3,9 @@
 
 use super::{
     AdminToken, Agent, Appended, Found, KnowledgeDocument, SessionRecord, SpentToken, Store,
-    StoreError, WidgetKey,
+    StoreError, User, WidgetKey,
 };
+use crate::auth::signing::Generation;
 use async_trait::async_trait;
 use karta_protocol::{Branding, SessionEvent};
 use sqlx::sqlite::{
@@ -17,6 +18,7 @@ use std::time::Duration;
 use write::{Write, Wrote};
 use writer::Writer;
 
+mod identity;
 mod row;
 mod search;
 #[cfg(test)]
@@ -58,7 +60,9 @@ impl SqliteStore {
             // FULL: a commit is on the disk before anyone hears of it. NORMAL may lose the last ones with the power.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(busy_timeout)
-            .foreign_keys(true);
+            .foreign_keys(true)
+            // What is deleted is overwritten with zeros: a visitor who is forgotten is not to be found in the file.
+            .pragma("secure_delete", "ON");
         let options = sqlx::ConnectOptions::disable_statement_logging(options);
         let mut connection = SqliteConnection::connect_with(&options).await?;
         sqlx::migrate!("./migrations/sqlite")
@@ -159,6 +163,10 @@ impl Store for SqliteStore {
     ) -> Result<bool, StoreError> {
         self.write_if(Write::FirstAdminToken(account.into(), token.clone()))
             .await
+    }
+
+    async fn put_key_secrets(&self, key: &WidgetKey) -> Result<(), StoreError> {
+        self.write(Write::KeySecrets(key.clone())).await
     }
 
     async fn agent(&self, id: &str) -> Result<Option<Agent>, StoreError> {
@@ -265,8 +273,14 @@ impl Store for SqliteStore {
         search::search(&self.readers, account, agent_id, query, limit).await
     }
 
-    async fn put_visitor(&self, account: &str, visitor_id: &str) -> Result<(), StoreError> {
-        self.write(Write::Visitor(account.into(), visitor_id.into()))
+    async fn put_visitor(
+        &self,
+        account: &str,
+        visitor_id: &str,
+        label: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let label = label.map(Into::into);
+        self.write(Write::Visitor(account.into(), visitor_id.into(), label))
             .await
     }
 
@@ -279,6 +293,33 @@ impl Store for SqliteStore {
                 .await?
                 .is_some(),
         )
+    }
+
+    async fn put_user(&self, user: &User) -> Result<(), StoreError> {
+        self.write(Write::User(user.clone())).await
+    }
+
+    async fn user(&self, account: &str, subject: &str) -> Result<Option<User>, StoreError> {
+        sqlx::query("SELECT * FROM users WHERE account = ? AND subject = ?")
+            .bind(account)
+            .bind(subject)
+            .fetch_optional(&self.readers)
+            .await?
+            .map(|r| row::user(&r))
+            .transpose()
+    }
+
+    async fn signing_keys(&self) -> Result<Vec<Generation>, StoreError> {
+        sqlx::query("SELECT * FROM signing_keys ORDER BY created_ms, kid")
+            .fetch_all(&self.readers)
+            .await?
+            .iter()
+            .map(row::generation)
+            .collect()
+    }
+
+    async fn put_signing_key(&self, generation: &Generation) -> Result<(), StoreError> {
+        self.write(Write::SigningKey(generation.clone())).await
     }
 
     async fn spend_token(
@@ -304,8 +345,29 @@ impl Store for SqliteStore {
             .transpose()
     }
 
+    async fn ended_families(&self, since_ms: u64) -> Result<Vec<String>, StoreError> {
+        // `g` follows `f`: the range of all ids that begin with `f_`.
+        let sql = "SELECT jti FROM spent_tokens WHERE jti >= 'f_' AND jti < 'g' AND spent_ms >= ?";
+        sqlx::query_scalar(sql)
+            .bind(row::integer(since_ms))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::from)
+    }
+
     async fn create_session(&self, record: &SessionRecord) -> Result<(), StoreError> {
         self.write(Write::Session(record.clone())).await
+    }
+
+    async fn create_only_session(
+        &self,
+        record: &SessionRecord,
+    ) -> Result<Option<String>, StoreError> {
+        let write = Write::OnlySession(record.clone());
+        match self.writer.write(write).await? {
+            Wrote::Earlier(id) => Ok(id),
+            _ => Err(StoreError::Corrupt("only session".into())),
+        }
     }
 
     async fn session(&self, id: &str) -> Result<Option<SessionRecord>, StoreError> {
@@ -349,7 +411,7 @@ impl Store for SqliteStore {
         let write = Write::Append(session_id.into(), events);
         match self.writer.write(write).await? {
             Wrote::Appended(appended) => Ok(appended),
-            Wrote::Done | Wrote::Changed(_) => Err(StoreError::Corrupt("append".into())),
+            _ => Err(StoreError::Corrupt("append".into())),
         }
     }
 
@@ -384,5 +446,13 @@ impl Store for SqliteStore {
             rating: rating.into(),
         })
         .await
+    }
+
+    async fn forget(&self, account: &str, subject: &str) -> Result<Vec<String>, StoreError> {
+        let write = Write::Forget(account.into(), subject.into());
+        match self.writer.write(write).await? {
+            Wrote::Forgotten(sessions) => Ok(sessions),
+            _ => Err(StoreError::Corrupt("forget".into())),
+        }
     }
 }

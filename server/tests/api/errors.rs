@@ -89,14 +89,6 @@ async fn a_server_that_stops_is_not_ready() {
 #[test]
 fn every_code_has_a_test_that_produces_it() {
     const ELSEWHERE: &[(ErrorCode, &str)] = &[
-        (
-            ErrorCode::IdentityInvalid,
-            "verified identities are the next issue",
-        ),
-        (
-            ErrorCode::IdentityMismatch,
-            "verified identities are the next issue",
-        ),
         (ErrorCode::LimitReached, "caps are a later issue"),
         (
             ErrorCode::AgentFailed,
@@ -112,6 +104,7 @@ fn every_code_has_a_test_that_produces_it() {
         include_str!("config.rs"),
         include_str!("connect.rs"),
         include_str!("errors.rs"),
+        include_str!("identity.rs"),
         include_str!("limits.rs"),
         include_str!("malformed.rs"),
         include_str!("origin.rs"),

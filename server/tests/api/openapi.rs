@@ -4,6 +4,7 @@ use crate::server::{Call, Server};
 use std::collections::BTreeSet;
 
 const FROZEN: &[&str] = &[
+    "DELETE /api/v1/widget/me",
     "DELETE /api/v1/widget/sessions/{id}/connect/{connection_id}",
     "GET /api/v1/widget/config",
     "GET /api/v1/widget/sessions",
@@ -17,8 +18,11 @@ const FROZEN: &[&str] = &[
     "GET /widget/v1/assets/{file}",
     "GET /widget/v1/karta.js",
     "PATCH /api/v1/widget/sessions/{id}/connect/{connection_id}",
+    "POST /api/v1/widget/auth/exchange",
     "POST /api/v1/widget/auth/guest",
     "POST /api/v1/widget/auth/refresh",
+    "POST /api/v1/widget/auth/revoke",
+    "POST /api/v1/widget/auth/user-token",
     "POST /api/v1/widget/sessions",
     "POST /api/v1/widget/sessions/{id}/connect",
     "POST /api/v1/widget/sessions/{id}/events",

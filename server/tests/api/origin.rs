@@ -13,6 +13,9 @@ fn calls(server: &Server, token: &str, session: &str) -> Vec<Call> {
         ),
         Call::new("POST", &format!("{API}/auth/guest"))
             .json(&json!({"client_key": server.key.public_key})),
+        Call::new("POST", &format!("{API}/auth/exchange")).json(&json!({
+            "client_key": server.key.public_key, "user_id": "u_123", "identity_token": server.hash_of("u_123"),
+        })),
         Call::new("POST", &format!("{API}/auth/refresh")).json(&json!({"refresh_token": token})),
         Call::new("GET", &format!("{API}/sessions")).bearer(token),
         Call::new("POST", &format!("{API}/sessions")).bearer(token),

@@ -11,7 +11,7 @@ use karta_server::app::{App, Clock};
 use karta_server::auth::caller::Peer;
 use karta_server::auth::limit::{Limits, Rates};
 use karta_server::auth::master::MasterKey;
-use karta_server::auth::revocation::KeyWatch;
+use karta_server::auth::revocation::Watch;
 use karta_server::auth::token::Tokens;
 use karta_server::extract::Extractor;
 use karta_server::router;
@@ -38,6 +38,7 @@ pub struct Server {
     /// Opens [`PAGE`].
     pub key: WidgetKey,
     pub secret_key: String,
+    pub identity_secret: String,
     ahead_ms: Arc<AtomicU64>,
     _data: tempfile::TempDir,
 }
@@ -69,14 +70,19 @@ impl Server {
         let stopping = CancellationToken::new();
         let ahead_ms = Arc::new(AtomicU64::new(0));
         let ahead = ahead_ms.clone();
+        let tokens = Arc::new(Tokens::new(&master));
+        service::signing::follow(store.clone(), tokens.clone(), stopping.clone())
+            .await
+            .expect("signing keys");
         let app = App {
             store: store.clone(),
             sessions,
             rtc,
-            tokens: Arc::new(Tokens::new(&master)),
+            tokens,
+            master: master.clone(),
             limits: Arc::new(Limits::new(&rates)),
-            key_watch: KeyWatch::start(store.clone(), stopping.clone()),
             extractor: Extractor::default(),
+            watch: Watch::start(store.clone(), stopping.clone()),
             trusted_proxies: Arc::new(["10.0.0.0/8".parse().expect("a range")]),
             clock: Clock(Arc::new(move || {
                 Clock::system().now_ms() + ahead.load(Ordering::SeqCst)
@@ -90,6 +96,7 @@ impl Server {
             master,
             key: created.key,
             secret_key: created.secret_key,
+            identity_secret: created.identity_secret,
             ahead_ms,
             _data: data,
         }
@@ -135,6 +142,34 @@ impl Server {
         let reply = self.call(post("/auth/guest").json(&body)).await;
         assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
         serde_json::from_slice(&reply.body).expect("a token")
+    }
+
+    /// What the owner's backend computes for its user.
+    pub fn hash_of(&self, user_id: &str) -> String {
+        hmac_hex(&self.identity_secret, user_id)
+    }
+
+    /// A session token for a verified user.
+    pub async fn user(&self, user_id: &str) -> TokenReply {
+        let body = serde_json::json!({
+            "client_key": self.key.public_key, "user_id": user_id, "identity_token": self.hash_of(user_id),
+        });
+        let reply = self.call(post("/auth/exchange").json(&body)).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        serde_json::from_slice(&reply.body).expect("a token")
+    }
+
+    /// What the owner's backend gets for its user.
+    pub async fn user_token(&self, user_id: &str) -> String {
+        let call = Call::new("POST", &format!("{API}/auth/user-token"))
+            .bearer(&self.secret_key)
+            .json(&serde_json::json!({"external_user_id": user_id}));
+        let reply = self.call(call).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        reply.json()["user_token"]
+            .as_str()
+            .expect("a token")
+            .to_owned()
     }
 
     /// A guest with a session: token and session id.
@@ -190,6 +225,15 @@ impl Server {
             .await
             .expect("changed");
     }
+}
+
+/// Lowercase hex HMAC-SHA256, as backends in every language make it.
+pub fn hmac_hex(secret: &str, text: &str) -> String {
+    use hmac::{Hmac, KeyInit, Mac};
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
+    mac.update(text.as_bytes());
+    let bytes = mac.finalize().into_bytes();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A request of the page.

@@ -47,6 +47,7 @@ fn by_code(code: ErrorCode, status: u16) -> Verdict {
         | ErrorCode::OriginNotAllowed
         | ErrorCode::WidgetDisabledForAgent
         | ErrorCode::GuestNotAllowed
+        | ErrorCode::UserNotAllowed
         | ErrorCode::IdentityInvalid
         | ErrorCode::IdentityMismatch
         | ErrorCode::SecretKeyInBrowser => Verdict::Halt(code.as_str()),

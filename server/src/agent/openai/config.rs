@@ -1,5 +1,6 @@
 //! How to reach the model. The variables (OPENAI_BASE_URL and so on) are read and checked by [`crate::config`].
 
+pub use crate::secret::Secret;
 use std::time::Duration;
 use url::Url;
 
@@ -29,26 +30,6 @@ impl Default for Patience {
             first: Duration::from_secs(60),
             idle: Duration::from_secs(30),
         }
-    }
-}
-
-/// A key that never shows itself.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    pub(super) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
     }
 }
 

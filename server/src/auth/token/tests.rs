@@ -31,7 +31,8 @@ fn b64(text: &str) -> String {
 fn forged(master: &MasterKey, header: &str, claims: &str) -> String {
     use hmac::{Hmac, KeyInit, Mac};
     let signed = format!("{}.{}", b64(header), b64(claims));
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&master.derive("session token v1")).unwrap();
+    let mut mac =
+        Hmac::<sha2::Sha256>::new_from_slice(&master.derive("session token v2/1/")).unwrap();
     mac.update(signed.as_bytes());
     format!(
         "{signed}.{}",
@@ -39,7 +40,7 @@ fn forged(master: &MasterKey, header: &str, claims: &str) -> String {
     )
 }
 
-const HEADER: &str = r#"{"typ":"karta-session+jwt","alg":"HS256"}"#;
+const HEADER: &str = r#"{"typ":"karta-session+jwt","alg":"HS256","kid":"1"}"#;
 
 #[test]
 fn a_token_lives_ten_minutes_and_refreshes_five_more() {
@@ -121,23 +122,27 @@ fn headers_that_are_not_ours_are_refused_even_when_signed() {
         r#"{"typ":"karta-session+jwt"}"#,
         r#"{"alg":"HS256"}"#,
         r#"{"typ":"JWT","alg":"HS256"}"#,
-        r#"{"typ":"karta-exchange+jwt","alg":"HS256"}"#,
-        r#"{"typ":"karta-identity+jwt","alg":"HS256"}"#,
-        r#"{"typ":"KARTA-SESSION+JWT","alg":"HS256"}"#,
-        r#"{"alg":"HS256","typ":"karta-session+jwt"}"#,
-        r#"{ "typ":"karta-session+jwt","alg":"HS256"}"#,
-        r#"{"typ":"karta-session+jwt","alg":"HS256","kid":"1"}"#,
+        r#"{"typ":"karta-exchange+jwt","alg":"HS256","kid":"1"}"#,
+        r#"{"typ":"karta-identity+jwt","alg":"HS256","kid":"1"}"#,
+        r#"{"typ":"KARTA-SESSION+JWT","alg":"HS256","kid":"1"}"#,
+        r#"{"alg":"HS256","typ":"karta-session+jwt","kid":"1"}"#,
+        r#"{ "typ":"karta-session+jwt","alg":"HS256","kid":"1"}"#,
+        r#"{"typ":"karta-session+jwt","alg":"HS256"}"#,
+        r#"{"typ":"karta-session+jwt","alg":"HS256","kid":""}"#,
+        r#"{"typ":"karta-session+jwt","alg":"HS256","kid":"2"}"#,
+        r#"{"typ":"karta-session+jwt","alg":"HS256","kid":1}"#,
+        r#"{"typ":"karta-session+jwt","alg":"HS256","kid":["1"]}"#,
         r#"{"typ":"karta-session+jwt","alg":"HS256","kid":"../../dev/null"}"#,
         r#"{"typ":"karta-session+jwt","alg":"HS256","kid":"' OR 1=1"}"#,
-        r#"{"typ":"karta-session+jwt","alg":"HS256","jku":"https://evil.com/k"}"#,
-        r#"{"typ":"karta-session+jwt","alg":"HS256","x5u":"https://evil.com/k"}"#,
-        r#"{"typ":"karta-session+jwt","alg":"HS256","jwk":{"kty":"oct","k":"AA"}}"#,
-        r#"{"typ":"karta-session+jwt","alg":"HS256","crit":["exp"]}"#,
-        r#"{"typ":"karta-session+jwt","alg":"HS256","crit":[]}"#,
-        r#"{"typ":"karta-session+jwt","alg":"HS256","b64":false}"#,
-        r#"{"typ":"karta-session+jwt","alg":"HS256","zip":"DEF"}"#,
-        r#"{"typ":"karta-session+jwt","alg":"HS256","alg":"none"}"#,
-        r#"{"typ":"karta-session+jwt","alg":"none","alg":"HS256"}"#,
+        r#"{"typ":"karta-session+jwt","alg":"HS256","kid":"1","jku":"https://evil.com/k"}"#,
+        r#"{"typ":"karta-session+jwt","alg":"HS256","kid":"1","x5u":"https://evil.com/k"}"#,
+        r#"{"typ":"karta-session+jwt","alg":"HS256","kid":"1","jwk":{"kty":"oct","k":"AA"}}"#,
+        r#"{"typ":"karta-session+jwt","alg":"HS256","kid":"1","crit":["exp"]}"#,
+        r#"{"typ":"karta-session+jwt","alg":"HS256","kid":"1","crit":[]}"#,
+        r#"{"typ":"karta-session+jwt","alg":"HS256","kid":"1","b64":false}"#,
+        r#"{"typ":"karta-session+jwt","alg":"HS256","kid":"1","zip":"DEF"}"#,
+        r#"{"typ":"karta-session+jwt","alg":"HS256","kid":"1","alg":"none"}"#,
+        r#"{"typ":"karta-session+jwt","alg":"none","alg":"HS256","kid":"1"}"#,
         "{}",
         "[]",
         "null",
@@ -219,6 +224,8 @@ fn claims_that_are_missing_wrong_or_double_are_refused_even_when_signed() {
         ("admin", json!(true)),
         ("scope", json!("*")),
         ("__proto__", json!({})),
+        ("aal", json!(2)),
+        ("stepped_up_at", json!("1")),
     ] {
         let mut wrong = good.clone();
         wrong[name] = value;

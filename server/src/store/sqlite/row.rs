@@ -1,7 +1,9 @@
 //! Rows of the database as records.
 
+use crate::auth::signing::Generation;
 use crate::store::{
-    AdminToken, Agent, KnowledgeDocument, SessionRecord, SpentToken, StoreError, WidgetKey,
+    AdminToken, Agent, KnowledgeDocument, Replaced, SessionRecord, SpentToken, StoreError, User,
+    WidgetKey,
 };
 use karta_protocol::{Branding, SessionEvent, SessionInfo, SessionStatus};
 use serde::de::DeserializeOwned;
@@ -19,7 +21,37 @@ pub fn key(row: &SqliteRow) -> Result<WidgetKey, StoreError> {
         agent_id: row.try_get("agent_id")?,
         enabled: row.try_get("enabled")?,
         caps: json(row, "caps")?,
+        identification_required: row.try_get("identification_required")?,
+        identity_secret: row.try_get("identity_secret")?,
+        old_secret: replaced(row, "old_secret_hash", "old_secret_until_ms")?,
+        old_identity: replaced(row, "old_identity_secret", "old_identity_until_ms")?,
         created_ms: unsigned(row, "created_ms")?,
+    })
+}
+
+fn replaced(row: &SqliteRow, value: &str, until: &str) -> Result<Option<Replaced>, StoreError> {
+    let value: Option<String> = row.try_get(value)?;
+    let until_ms = unsigned(row, until)?;
+    Ok(value.map(|value| Replaced { value, until_ms }))
+}
+
+pub fn user(row: &SqliteRow) -> Result<User, StoreError> {
+    Ok(User {
+        account: row.try_get("account")?,
+        subject: row.try_get("subject")?,
+        user_id: row.try_get("user_id")?,
+        display_name: row.try_get("display_name")?,
+        email: row.try_get("email")?,
+    })
+}
+
+pub fn generation(row: &SqliteRow) -> Result<Generation, StoreError> {
+    Ok(Generation {
+        kid: row.try_get("kid")?,
+        salt: row.try_get("salt")?,
+        created_ms: unsigned(row, "created_ms")?,
+        signs_from_ms: unsigned(row, "signs_from_ms")?,
+        previous_ends_ms: unsigned(row, "previous_ends_ms")?,
     })
 }
 
@@ -79,6 +111,7 @@ pub fn session(row: &SqliteRow) -> Result<SessionRecord, StoreError> {
         key_id: row.try_get("key_id")?,
         agent_id: row.try_get("agent_id")?,
         subject: row.try_get("subject")?,
+        label: row.try_get("label")?,
         created_ms: unsigned(row, "created_ms")?,
         asked_seq: unsigned(row, "asked_seq")?,
         turn_seq: unsigned(row, "turn_seq")?,

@@ -1,9 +1,11 @@
 //! One write each, inside the writer's transaction: what is to be written, and the SQL for it. No batching here.
 
+use super::identity;
 use super::row::{integer, unsigned};
+use crate::auth::signing::Generation;
 use crate::store::passage::Piece;
 use crate::store::{
-    AdminToken, Agent, Appended, KnowledgeDocument, SessionRecord, StoreError, WidgetKey,
+    AdminToken, Agent, Appended, KnowledgeDocument, SessionRecord, StoreError, User, WidgetKey,
 };
 use karta_protocol::{Branding, EventType, SessionEvent};
 use sqlx::Row as _;
@@ -13,7 +15,12 @@ use sqlx::sqlite::{SqliteConnection, SqliteQueryResult};
 pub enum Write {
     Append(String, Vec<SessionEvent>),
     Session(SessionRecord),
-    Visitor(String, String),
+    OnlySession(SessionRecord),
+    Visitor(String, String, Option<String>),
+    User(User),
+    SigningKey(Generation),
+    /// Account and subject.
+    Forget(String, String),
     SpendToken {
         jti: String,
         expires_ms: u64,
@@ -28,6 +35,7 @@ pub enum Write {
     RemoveKey(String, String),
     AdminToken(String, AdminToken),
     FirstAdminToken(String, AdminToken),
+    KeySecrets(WidgetKey),
     Agent(Agent),
     RemoveAgent(String, String),
     Branding(String, Branding),
@@ -41,6 +49,10 @@ pub enum Wrote {
     Done,
     Changed(bool),
     Appended(Appended),
+    /// The session that is there already.
+    Earlier(Option<String>),
+    /// The sessions that were removed.
+    Forgotten(Vec<String>),
 }
 
 pub async fn apply(
@@ -51,11 +63,13 @@ pub async fn apply(
     match write {
         Write::Append(session_id, events) => append(tx, session_id, events, now).await,
         Write::Session(record) => put_session(tx, record).await,
-        Write::Visitor(account, id) => {
-            let sql = "INSERT INTO visitors (account, id, created_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
-            let query = sqlx::query(sql).bind(account).bind(id);
-            done(query.bind(integer(now)).execute(tx).await)
+        Write::OnlySession(record) => identity::only_session(tx, record).await,
+        Write::Visitor(account, id, label) => {
+            identity::visitor(tx, account, id, label.as_deref(), now).await
         }
+        Write::User(user) => identity::user(tx, user, now).await,
+        Write::SigningKey(generation) => identity::signing_key(tx, generation).await,
+        Write::Forget(account, subject) => identity::forget(tx, account, subject).await,
         Write::SpendToken {
             jti,
             expires_ms,
@@ -80,6 +94,7 @@ pub async fn apply(
             let sql = "INSERT INTO admin_tokens (account, token_hash, created_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
             put_admin_token(tx, sql, account, token).await
         }
+        Write::KeySecrets(key) => identity::key_secrets(tx, key).await,
         Write::Agent(agent) => put_agent(tx, agent).await,
         Write::RemoveAgent(account, id) => {
             let sql = "DELETE FROM agents WHERE account = ? AND id = ?
@@ -119,7 +134,7 @@ async fn append(
         .bind(session_id)
         .fetch_optional(&mut *tx)
         .await?
-        .ok_or(StoreError::Conflict("there is no such session"))?;
+        .ok_or(StoreError::NoSession)?;
     let mut seq = unsigned(&row, "last_seq")?;
     let mut running: bool = row.try_get("running")?;
     let mut asked_seq = unsigned(&row, "asked_seq")?;
@@ -184,11 +199,12 @@ fn client_id(event: &SessionEvent) -> Option<&str> {
     }
 }
 
-async fn put_session(
+pub async fn put_session(
     tx: &mut SqliteConnection,
     record: &SessionRecord,
 ) -> Result<Wrote, StoreError> {
-    let sql = "INSERT INTO sessions (id, account, key_id, agent_id, subject, created_ms) VALUES (?, ?, ?, ?, ?, ?)";
+    let sql = "INSERT INTO sessions (id, account, key_id, agent_id, subject, created_ms, label)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, (SELECT label FROM visitors WHERE account = ?2 AND id = ?5))";
     done(
         sqlx::query(sql)
             .bind(&record.info.id)
@@ -249,11 +265,13 @@ async fn put_feedback(
 }
 
 async fn put_key(tx: &mut SqliteConnection, key: &WidgetKey) -> Result<Wrote, StoreError> {
-    let sql = "INSERT INTO widget_keys (id, account, name, public_key, secret_hash, origins, agent_id, enabled, caps, created_ms)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-               ON CONFLICT (id) DO UPDATE SET name = excluded.name, secret_hash = excluded.secret_hash,
-                   origins = excluded.origins, agent_id = excluded.agent_id, enabled = excluded.enabled,
-                   caps = excluded.caps";
+    // The secrets of a key that is there change by `key_secrets` only.
+    let sql = "INSERT INTO widget_keys (id, account, name, public_key, secret_hash, origins, agent_id, enabled, caps,
+                   identification_required, identity_secret, created_ms)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+               ON CONFLICT (id) DO UPDATE SET name = excluded.name, origins = excluded.origins, agent_id = excluded.agent_id,
+                   enabled = excluded.enabled, caps = excluded.caps,
+                   identification_required = excluded.identification_required";
     done(
         sqlx::query(sql)
             .bind(&key.id)
@@ -265,6 +283,8 @@ async fn put_key(tx: &mut SqliteConnection, key: &WidgetKey) -> Result<Wrote, St
             .bind(&key.agent_id)
             .bind(key.enabled)
             .bind(json(&key.caps)?)
+            .bind(key.identification_required)
+            .bind(&key.identity_secret)
             .bind(integer(key.created_ms))
             .execute(tx)
             .await,
@@ -367,7 +387,7 @@ async fn put_document(
     Ok(Wrote::Done)
 }
 
-fn done(result: Result<SqliteQueryResult, sqlx::Error>) -> Result<Wrote, StoreError> {
+pub fn done(result: Result<SqliteQueryResult, sqlx::Error>) -> Result<Wrote, StoreError> {
     Ok(result.map(|_| Wrote::Done)?)
 }
 

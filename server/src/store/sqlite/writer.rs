@@ -72,6 +72,15 @@ async fn run(
         match transaction(&mut connection, &batch).await {
             Ok(results) => {
                 commits.fetch_add(1, Ordering::Relaxed);
+                if batch
+                    .iter()
+                    .any(|job| matches!(job.write, Write::Forget(..)))
+                {
+                    // The log beside the database still holds what was removed until it is written back and cut. A reader may be
+                    // in the way for a moment; the next checkpoint comes by itself.
+                    let cut = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
+                    let _ = cut.execute(&mut connection).await;
+                }
                 for (job, result) in batch.drain(..).zip(results) {
                     // Nobody waits any more: the write stands all the same.
                     let _ = job.reply.send(result);
@@ -123,6 +132,7 @@ async fn transaction(
         match apply(&mut tx, &job.write, now).await {
             Ok(wrote) => results.push(Ok(wrote)),
             Err(StoreError::Conflict(what)) => results.push(Err(StoreError::Conflict(what))),
+            Err(StoreError::NoSession) => results.push(Err(StoreError::NoSession)),
             Err(error) => return Err(error),
         }
     }

@@ -32,8 +32,11 @@ async fn a_token_is_spent_once_and_forgotten_after_its_time() {
 async fn visitors_belong_to_their_account() {
     let dir = dir();
     let store = open(dir.path()).await;
-    store.put_visitor("main", "v_1").await.expect("put");
-    store.put_visitor("main", "v_1").await.expect("put again");
+    store.put_visitor("main", "v_1", None).await.expect("put");
+    store
+        .put_visitor("main", "v_1", None)
+        .await
+        .expect("put again");
     assert!(store.visitor_exists("main", "v_1").await.expect("read"));
     assert!(!store.visitor_exists("other", "v_1").await.expect("read"));
     assert!(!store.visitor_exists("main", "v_2").await.expect("read"));

@@ -104,12 +104,10 @@ async fn a_write_that_fails_does_not_fail_those_beside_it() {
                             account: "main".into(),
                             name: "x".into(),
                             public_key: format!("pk_{n}"),
-                            secret_hash: String::new(),
-                            origins: Vec::new(),
                             agent_id: Some("a_none".into()),
                             enabled: true,
-                            caps: Caps::default(),
                             created_ms: 1,
+                            ..WidgetKey::default()
                         };
                         store.put_key(&key).await.is_err()
                     }
