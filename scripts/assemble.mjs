@@ -29,9 +29,12 @@ function optimiseWasm(input, output) {
 /** The same short names in the glue. Anything that does not look as expected stops the build: a wrong glue would only fail in the page. */
 function renameInGlue(glue, names, bundle) {
   const short = {};
+  const direct = [];
   for (const [module, name, to] of names.imports) {
     if (!glue.includes(JSON.stringify(module))) throw new Error(`${bundle}: the glue offers no module ${module}`);
-    short[name] = to;
+    // wasm-bindgen hands a function of ours that needs no conversion over by a module of its own; all modules become one.
+    if (module.startsWith("./snippets/")) direct.push([name, to, module]);
+    else short[name] = to;
   }
   for (const [name, to] of names.exports) short[name] = to;
   for (const name of Object.keys(short)) {
@@ -39,7 +42,11 @@ function renameInGlue(glue, names, bundle) {
     const elsewhere = new RegExp(`(?<!\\bwasm)(?<!\\.\\.)\\.${escapeRegExp(name)}\\b`).exec(glue);
     if (elsewhere) throw new Error(`${bundle}: the export "${name}" is also used as a property (${glue.slice(elsewhere.index - 40, elsewhere.index + 40)}); rename the export`);
   }
-  for (const module of new Set(names.imports.map((i) => i[0]))) glue = glue.replaceAll(JSON.stringify(module), '"a"');
+  for (const [name, to, module] of direct) glue = `import { ${name} as direct_${to} } from ${JSON.stringify(module)};\n${glue}`;
+  glue = glue.replace(/^ *"\.\/snippets\/.*": import\d+,\n/gm, "").replace(/^import \* as import\d+ from "\.\/snippets\/.*"\n/gm, "");
+  const own = `"./${bundle}_bg.js": import0`;
+  if (!glue.includes(own)) throw new Error(`${bundle}: the glue does not hand over its own module as expected`);
+  glue = glue.replace(own, `"a": { ...import0, ${direct.map(([, to]) => `${JSON.stringify(to)}: direct_${to}`).join(", ")} }`);
   return { glue, short };
 }
 
@@ -52,10 +59,11 @@ function dropInitSync(glue, bundle) {
   return out;
 }
 
-async function minifyGlue(file, short) {
+/** One file of the glue and our own functions that it imports. */
+async function bundleGlue(file, short) {
   const names = Object.keys(short);
   const result = await esbuild.build({
-    entryPoints: [file], bundle: true, format: "esm", minify: true, write: false, target: BROWSERS, legalComments: "none",
+    entryPoints: [file], bundle: true, format: "esm", minify: release, write: false, target: BROWSERS, legalComments: "none",
     mangleProps: names.length ? new RegExp(`^(?:${names.map(escapeRegExp).join("|")})$`) : undefined, mangleCache: names.length ? short : undefined,
   });
   return result.outputFiles[0].text;
@@ -63,14 +71,15 @@ async function minifyGlue(file, short) {
 
 async function bundle(name) {
   const wasmIn = path.join(args.from, `${name}_bg.wasm`);
-  const glueIn = fs.readFileSync(path.join(args.from, `${name}.js`), "utf8");
-  if (!release) return { js: Buffer.from(glueIn), wasm: fs.readFileSync(wasmIn) };
+  const glueFile = path.join(args.from, `${name}.js`);
+  if (!release) return { js: Buffer.from(await bundleGlue(glueFile, {})), wasm: fs.readFileSync(wasmIn) };
+  const glueIn = fs.readFileSync(glueFile, "utf8");
   const wasmOut = path.join(args.from, `${name}.opt.wasm`);
   const names = optimiseWasm(wasmIn, wasmOut);
   const { glue, short } = renameInGlue(dropInitSync(glueIn, name), names, name);
   const glueOut = path.join(args.from, `${name}.renamed.js`);
   fs.writeFileSync(glueOut, glue);
-  return { js: Buffer.from(await minifyGlue(glueOut, short)), wasm: fs.readFileSync(wasmOut) };
+  return { js: Buffer.from(await bundleGlue(glueOut, short)), wasm: fs.readFileSync(wasmOut) };
 }
 
 async function loader(placeholders) {

@@ -6,7 +6,7 @@ use js_sys::{Function, JSON, Reflect, eval};
 use karta::browser::raw;
 use karta::browser::screen::Screen;
 use karta::browser::sse::Frames;
-use karta::browser::{callbacks, dom, storage, wire};
+use karta::browser::{callbacks, storage, wire};
 use karta::engine::command::CallbackId;
 use karta::engine::config::Config;
 use karta::engine::dialect::Raw;
@@ -290,12 +290,16 @@ fn screen() -> Screen {
     Screen::new(
         JsValue::UNDEFINED,
         JsValue::UNDEFINED,
-        js("new AbortController().signal").unchecked_into(),
+        js("new AbortController().signal"),
     )
 }
 
+fn document() -> web_sys::Document {
+    js("document").unchecked_into()
+}
+
 fn root() -> web_sys::ShadowRoot {
-    let host = dom::document()
+    let host = document()
         .query_selector("body > karta-root")
         .ok()
         .flatten();
@@ -414,7 +418,7 @@ fn every_documented_part_is_there() {
 
 #[wasm_bindgen_test]
 fn unmount_leaves_the_page_as_it_was_found() {
-    let document = dom::document();
+    let document = document();
     let page = || {
         document
             .document_element()
@@ -481,11 +485,7 @@ fn a_page_that_hates_us_cannot_hide_the_launcher() {
     );
     screen.unmount();
     let none = js_sys::Array::new();
-    Reflect::set(
-        &dom::document(),
-        &JsValue::from_str("adoptedStyleSheets"),
-        &none,
-    )
-    .expect("sheets can be taken off");
+    Reflect::set(&document(), &JsValue::from_str("adoptedStyleSheets"), &none)
+        .expect("sheets can be taken off");
     drop(sheet);
 }

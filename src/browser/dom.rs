@@ -1,7 +1,8 @@
-//! The screen: one `<karta-root>` with an open shadow root in the top layer. Elements are made by `createElement`, text enters as
-//! text, styles are adopted sheets and CSSOM variables, so that the strictest CSP and `trusted-types 'none'` hold.
+//! The screen's elements: one `<karta-root>` with an open shadow root in the top layer. Templates are text, elements are numbers, and a few
+//! hand-written functions (`dom/nodes.js`) carry out what is written to them, so that an element costs a line of data and not code. Text
+//! enters as text, styles are adopted sheets and CSSOM variables: the strictest CSP and `trusted-types 'none'` hold.
 //!
-//! [`Host`] and [`launcher`] are in both bundles: the launcher bundle draws, the panel bundle adopts what it finds.
+//! [`launcher`] is in both bundles: the launcher bundle draws, the panel bundle adopts what it finds, under the same numbers.
 
 #[cfg(feature = "panel")]
 mod composer;
@@ -15,163 +16,126 @@ mod style;
 use crate::engine::view_model::{ColorMode, ThemeView};
 use karta_protocol::LauncherPosition;
 use wasm_bindgen::prelude::*;
+
+/// An element by its number.
+pub type Node = u32;
+
+/// Where `open` and `say` write; by `put` also the element that was opened last.
 #[cfg(feature = "panel")]
-use web_sys::ShadowRoot;
-use web_sys::{Document, Element, HtmlElement, ShadowRootInit, ShadowRootMode};
+pub const CURSOR: Node = 0;
+#[cfg(feature = "panel")]
+pub const VIEWPORT: Node = 2;
+/// First element of the launcher's template.
+const FIRST: Node = 3;
+/// What an element says, for `put`.
+pub const TEXT: &str = ".textContent";
 
-#[wasm_bindgen]
+/// Names the elements of a template, one a line, in its order: `NAME "<depth in spaces>tag attribute=value …"`.
+macro_rules! template {
+    ($template:ident from $first:expr; $($name:ident $line:literal)*) => {
+        pub const $template: &str = concat!($($line, "\n"),*);
+        $crate::browser::dom::template!(count $first; $($name)*);
+    };
+    (count $number:expr; $name:ident $($rest:ident)*) => {
+        pub const $name: $crate::browser::dom::Node = $number;
+        $crate::browser::dom::template!(count $name + 1; $($rest)*);
+    };
+    (count $number:expr;) => {};
+}
+use template;
+
+#[wasm_bindgen(module = "/src/browser/dom/nodes.js")]
 extern "C" {
-    type Popover;
-    // web_sys has it without `catch`; browsers older than the popover API lack it, and then z-index must do.
-    #[wasm_bindgen(method, catch, js_name = showPopover)]
-    fn show_popover(this: &Popover) -> Result<(), JsValue>;
-
-    // Not by web_sys::window(): its search for the global object costs a kilobyte, and a widget is only ever in a window.
-    #[wasm_bindgen(thread_local_v2, js_name = document)]
-    static DOCUMENT: Document;
+    fn create(css: &str, template: &str) -> JsValue;
+    pub fn put(node: Node, name: &str, value: &str) -> bool;
+    pub fn flag(node: Node, name: &str, on: bool) -> bool;
 }
 
-const SVG: &str = "http://www.w3.org/2000/svg";
-
-/// The host element and the frame inside its shadow root that carries theme, language and direction.
-pub struct Host {
-    pub element: HtmlElement,
-    #[cfg(feature = "panel")]
-    pub root: ShadowRoot,
-    pub frame: HtmlElement,
+#[cfg(feature = "panel")]
+#[wasm_bindgen(module = "/src/browser/dom/nodes.js")]
+extern "C" {
+    pub fn build(template: &str, into: Node, first: Node);
+    #[wasm_bindgen(js_name = get)]
+    pub fn number(node: Node, name: &str) -> f64;
+    #[wasm_bindgen(js_name = get)]
+    pub fn text(node: Node, name: &str) -> String;
+    pub fn call(node: Node, method: &str);
+    pub fn enter(node: Node, keep: usize);
+    pub fn open(tag: &str);
+    pub fn close();
+    pub fn say(words: &str);
+    #[wasm_bindgen(js_name = move)]
+    pub fn put_before(node: Node, next: Node);
+    #[wasm_bindgen(js_name = drop)]
+    pub fn forget(node: Node, count: u32);
+    pub fn adopt(host: &JsValue);
+    pub fn style(css: &str);
+    pub fn keep(signal: &JsValue, hear: &JsValue);
+    pub fn shut();
+    pub fn listen(node: Node, types: &str, on: bool);
 }
 
-impl Host {
-    /// Makes the host and puts it on screen. None where the page has no body, or forbids shadow roots.
-    pub fn create() -> Option<Host> {
-        let element = make("karta-root", "");
-        let root = element
-            .attach_shadow(&ShadowRootInit::new(ShadowRootMode::Open))
-            .ok()?;
-        // Turbo would else keep a dead copy of the host in its page cache.
-        set(&element, "data-turbo-temporary", "");
-        set(&element, "popover", "manual");
-        style::adopt(&root, style::LAUNCHER);
-        let frame = make("div", "frame");
-        append(&root, &frame);
-        let host = Host {
-            element,
-            #[cfg(feature = "panel")]
-            root,
-            frame,
-        };
-        host.attach();
-        Some(host)
-    }
-
-    /// The host that the launcher bundle has made.
-    #[cfg(feature = "panel")]
-    pub fn adopt(element: HtmlElement) -> Option<Host> {
-        let root = element.shadow_root()?;
-        let frame = root.first_element_child()?.unchecked_into();
-        Some(Host {
-            element,
-            root,
-            frame,
-        })
-    }
-
-    /// Puts the host (back) into the body and into the top layer, where no transform, overflow or z-index of the page reaches it.
-    pub fn attach(&self) {
-        if let Some(body) = document().body() {
-            append(&body, &self.element);
-            let _ = self.element.unchecked_ref::<Popover>().show_popover();
-        }
-    }
-
-    /// Copies that a page's cache of its own body has made: they have no shadow root and never will.
-    #[cfg(feature = "panel")]
-    pub fn drop_copies(&self) {
-        let copies = document().get_elements_by_tag_name("karta-root");
-        let mut index = copies.length();
-        while index > 0 {
-            index -= 1;
-            if let Some(copy) = copies.item(index)
-                && copy != *self.element.unchecked_ref::<Element>()
-            {
-                copy.remove();
-            }
-        }
-    }
-
-    pub fn theme(&self, theme: &ThemeView<'_>) {
-        let style = self.frame.style();
-        let _ = style.set_property("--accent", theme.accent);
-        let _ = style.set_property("--on-accent", theme.accent_foreground);
-        set(&self.frame, "lang", theme.locale);
-        set(&self.frame, "dir", if theme.rtl { "rtl" } else { "ltr" });
-        set(
-            &self.frame,
-            "data-mode",
-            match theme.mode {
-                ColorMode::Auto => "auto",
-                ColorMode::Light => "light",
-                ColorMode::Dark => "dark",
-            },
-        );
-        set(
-            &self.frame,
-            "data-at",
-            match theme.position {
-                LauncherPosition::Br => "br",
-                LauncherPosition::Bl => "bl",
-                LauncherPosition::Tr => "tr",
-                LauncherPosition::Tl => "tl",
-            },
-        );
-    }
+/// What the visitor did.
+#[cfg(feature = "panel")]
+#[derive(Clone, Copy, PartialEq)]
+pub enum Kind {
+    Click,
+    Input,
+    Scroll,
+    Resize,
+    Escape,
+    Enter,
+    Tab,
+    ShiftTab,
 }
 
-pub fn document() -> Document {
-    DOCUMENT.with(Document::clone)
+/// As `dom/nodes.js` counts them.
+#[cfg(feature = "panel")]
+pub const KINDS: [Kind; 8] = [
+    Kind::Click,
+    Kind::Input,
+    Kind::Scroll,
+    Kind::Resize,
+    Kind::Escape,
+    Kind::Enter,
+    Kind::Tab,
+    Kind::ShiftTab,
+];
+
+/// Makes the host with the launcher and puts it on screen. A falsy value where the page forbids shadow roots.
+pub fn mount() -> JsValue {
+    create(style::LAUNCHER, launcher::TEMPLATE)
 }
 
-/// A new element with its class. Elements are only made with names of our own, so this cannot fail.
-pub fn make(name: &str, class: &str) -> HtmlElement {
-    let element: HtmlElement = document()
-        .create_element(name)
-        .unwrap_throw()
-        .unchecked_into();
-    if !class.is_empty() {
-        element.set_class_name(class);
-    }
-    element
+pub fn theme(theme: &ThemeView<'_>) {
+    use launcher::FRAME;
+    put(FRAME, "--accent", theme.accent);
+    put(FRAME, "--on-accent", theme.accent_foreground);
+    put(FRAME, "lang", theme.locale);
+    put(FRAME, "dir", if theme.rtl { "rtl" } else { "ltr" });
+    let mode = match theme.mode {
+        ColorMode::Auto => "auto",
+        ColorMode::Light => "light",
+        ColorMode::Dark => "dark",
+    };
+    put(FRAME, "data-mode", mode);
+    let corner = match theme.position {
+        LauncherPosition::Br => "br",
+        LauncherPosition::Bl => "bl",
+        LauncherPosition::Tr => "tr",
+        LauncherPosition::Tl => "tl",
+    };
+    put(FRAME, "data-at", corner);
 }
 
-/// A 24 × 24 line drawing, invisible to screen readers.
-pub fn icon(path: &str) -> Element {
-    let draw = |name| document().create_element_ns(Some(SVG), name).unwrap_throw();
-    let (svg, line) = (draw("svg"), draw("path"));
-    set(&svg, "viewBox", "0 0 24 24");
-    set(&svg, "aria-hidden", "true");
-    set(&line, "d", path);
-    append(&svg, &line);
-    svg
+/// True if that changed something.
+pub fn show(node: Node, on: bool) -> bool {
+    flag(node, "hidden", !on)
 }
 
-/// Sets an attribute, if it is another: an unneeded write would wake observers and screen readers.
-pub fn set(element: &Element, name: &str, value: &str) {
-    if element.get_attribute(name).as_deref() != Some(value) {
-        let _ = element.set_attribute(name, value);
-    }
-}
-
-/// Present and empty, or absent.
-pub fn flag(element: &Element, name: &str, on: bool) {
-    let _ = element.toggle_attribute_with_force(name, on);
-}
-
-pub fn append(parent: &web_sys::Node, child: &web_sys::Node) {
-    let _ = parent.append_child(child);
-}
-
-pub fn text(element: &Element, text: &str) {
-    element.set_text_content(Some(text));
+/// A yes or no that assistive technology reads.
+pub fn put_bool(node: Node, name: &str, value: bool) {
+    put(node, name, if value { "true" } else { "false" });
 }
 
 /// A whole number for an attribute.
@@ -180,4 +144,12 @@ pub fn digits(value: u64) -> String {
     let mut text = String::new();
     crate::engine::text::number::push(&mut text, value);
     text
+}
+
+/// CSS pixels.
+#[cfg(feature = "panel")]
+pub fn put_px(node: Node, name: &str, value: f64) {
+    let mut text = digits(value.max(0.0) as u64);
+    text.push_str("px");
+    put(node, name, &text);
 }

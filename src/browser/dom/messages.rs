@@ -1,32 +1,43 @@
 //! The conversation: one row per item, kept by key and revision, so that one more token touches one text and not the history.
 //! Agent text comes as steps (`engine::markdown`) and becomes elements here; there is no HTML sink.
 
-use super::{append, digits, flag, icon, make, set, text};
+use super::panel::{LIST, ROWS, TYPING};
+use super::{
+    CURSOR, Node, TEXT, build, close, enter, flag, forget, open, put, put_before, say, template,
+};
 use crate::engine::markdown::{self, Doc, Tag};
 use crate::engine::text::Words;
 use crate::engine::view_model::{Item, ItemState, Role};
-use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlElement, Node};
 
-const PAGE: &str =
-    "M14 3H7a2 2 0 0 0-2 2v14a2 2 0 0 0 2 2h10a2 2 0 0 0 2-2V8zM14 3v5h5M9 13h6M9 17h4";
+// Numbers of a row count from the row's own.
+template! { ROW from 0;
+    _ROW "div class=message part=message"
+    AUTHOR " span class=live"
+    BUBBLE " div class=bubble dir=auto"
+}
+/// The button that sends again; only rows that failed have it.
+const RESEND: Node = 3;
+/// Numbers that a row takes.
+const STEP: Node = 4;
+
+const PAGE: &str = "svg viewBox=0,0,24,24 aria-hidden=true
+ path d=M14,3H7a2,2,0,0,0-2,2v14a2,2,0,0,0,2,2h10a2,2,0,0,0,2-2V8zM14,3v5h5M9,13h6M9,17h4";
 
 struct Row {
     key: u32,
     rev: u32,
     role: Role,
-    element: HtmlElement,
-    bubble: HtmlElement,
+    node: Node,
     /// What stands in the bubble, to change only what follows the first difference.
     doc: Doc,
 }
 
 /// The rows inside the scrolling list.
 pub struct Messages {
-    /// Rows are put before this node (the typing dots).
-    end: Node,
-    list: HtmlElement,
+    words: &'static Words,
     rows: Vec<Row>,
+    /// Number for the next row.
+    next: Node,
 }
 
 /// What a render changed, for scrolling.
@@ -37,54 +48,71 @@ pub struct Change {
 }
 
 impl Messages {
-    pub fn new(list: HtmlElement, end: Node) -> Messages {
+    pub fn new(words: &'static Words) -> Messages {
         Messages {
-            end,
-            list,
+            words,
             rows: Vec::new(),
+            next: ROWS,
         }
     }
 
-    pub fn render(&mut self, items: &[Item], words: &'static Words) -> Change {
+    pub fn render(&mut self, items: &[Item]) -> Change {
         let mut change = Change::default();
+        let mut before = None;
         for (index, item) in items.iter().enumerate() {
-            // Whatever stands between here and the item's row has left the conversation.
-            if let Some(ahead) = self
-                .rows
-                .iter()
-                .skip(index)
-                .position(|row| row.key == item.key)
-            {
-                for row in self.rows.drain(index..index + ahead) {
-                    row.element.remove();
+            let known = self.rows.get(index..).unwrap_or_default();
+            if known.iter().any(|row| row.key == item.key) {
+                // Whatever stands between here and the item's row has left the conversation.
+                while self.rows.get(index).is_some_and(|row| row.key != item.key) {
+                    self.remove(index);
                 }
             } else {
-                let row = Row::new(item, words);
-                let before = self
-                    .rows
-                    .get(index)
-                    .map_or(&self.end, |row| row.element.as_ref());
-                let _ = self.list.insert_before(&row.element, Some(before));
-                self.rows.insert(index, row);
+                self.insert(index, item);
                 change.grew = true;
                 change.own |= item.role == Role::User && item.state == ItemState::Sending;
             }
-            let first = items
-                .get(index.wrapping_sub(1))
-                .is_none_or(|previous| previous.role != item.role);
             if let Some(row) = self.rows.get_mut(index) {
                 if row.rev != item.rev {
-                    change.grew |= row.update(item, words);
+                    change.grew |= row.update(item, self.words);
                 }
-                if row.element.has_attribute("data-first") != first {
-                    flag(&row.element, "data-first", first);
-                }
+                flag(row.node, "data-first", before != Some(item.role));
             }
+            before = Some(item.role);
         }
-        for row in self.rows.drain(items.len().min(self.rows.len())..) {
-            row.element.remove();
+        while self.rows.len() > items.len() {
+            self.remove(items.len());
         }
         change
+    }
+
+    fn insert(&mut self, index: usize, item: &Item) {
+        let mut row = Row {
+            key: item.key,
+            rev: item.rev,
+            role: item.role,
+            node: self.next,
+            doc: Doc::default(),
+        };
+        self.next += STEP;
+        build(ROW, LIST, row.node);
+        put_before(
+            row.node,
+            self.rows.get(index).map_or(TYPING, |row| row.node),
+        );
+        let (role, author) = match item.role {
+            Role::User => ("user", self.words.you),
+            Role::Agent => ("agent", self.words.assistant),
+            Role::System => ("system", ""),
+        };
+        put(row.node, "data-role", role);
+        // Colour and side say who speaks; this says it to those who hear the page.
+        put(row.node + AUTHOR, TEXT, author);
+        row.update(item, self.words);
+        self.rows.insert(index, row);
+    }
+
+    fn remove(&mut self, index: usize) {
+        forget(self.rows.remove(index).node, STEP);
     }
 
     /// How many of the visitor's messages are on screen.
@@ -94,76 +122,33 @@ impl Messages {
             .filter(|row| row.role == Role::User)
             .count()
     }
+
+    /// The item that this button sends again.
+    pub fn resent_by(&self, button: Node) -> Option<u32> {
+        let row = self.rows.iter().find(|row| row.node + RESEND == button)?;
+        Some(row.key)
+    }
 }
 
 impl Row {
-    fn new(item: &Item, words: &'static Words) -> Row {
-        let element = make("div", "message");
-        set(&element, "part", "message");
-        set(
-            &element,
-            "data-role",
-            match item.role {
-                Role::User => "user",
-                Role::Agent => "agent",
-                Role::System => "system",
-            },
-        );
-        let author = match item.role {
-            Role::User => Some(words.you),
-            Role::Agent => Some(words.assistant),
-            Role::System => None,
-        };
-        if let Some(author) = author {
-            // Colour and side say who speaks; this says it to those who hear the page.
-            let name = make("span", "live");
-            text(&name, author);
-            append(&element, &name);
-        }
-        let bubble = make("div", "bubble");
-        set(&bubble, "dir", "auto");
-        append(&element, &bubble);
-        let mut row = Row {
-            key: item.key,
-            rev: item.rev,
-            role: item.role,
-            element,
-            bubble,
-            doc: Doc::default(),
-        };
-        row.update(item, words);
-        row
-    }
-
     /// True when the text grew.
     fn update(&mut self, item: &Item, words: &'static Words) -> bool {
         self.rev = item.rev;
-        set(
-            &self.element,
-            "data-state",
-            match item.state {
-                ItemState::Sending => "sending",
-                ItemState::Sent => "sent",
-                ItemState::Failed => "failed",
-                ItemState::Streaming => "streaming",
-                ItemState::Done => "done",
-                ItemState::Interrupted => "interrupted",
-            },
-        );
+        let state = match item.state {
+            ItemState::Sending => "sending",
+            ItemState::Sent => "sent",
+            ItemState::Failed => "failed",
+            ItemState::Streaming => "streaming",
+            ItemState::Done => "done",
+            ItemState::Interrupted => "interrupted",
+        };
+        put(self.node, "data-state", state);
         let grew = match item.role {
             Role::Agent => self.formatted(&item.text, item.state == ItemState::Streaming),
-            Role::User | Role::System => self.plain(&item.text),
+            Role::User | Role::System => put(self.node + BUBBLE, TEXT, &item.text),
         };
         self.extras(item, words);
         grew
-    }
-
-    fn plain(&self, words: &str) -> bool {
-        let same = self.bubble.text_content().as_deref() == Some(words);
-        if !same {
-            text(&self.bubble, words);
-        }
-        !same
     }
 
     fn formatted(&mut self, source: &str, streaming: bool) -> bool {
@@ -172,106 +157,90 @@ impl Row {
         if steps == self.doc.len() && steps == doc.len() {
             return false;
         }
-        while self.bubble.child_element_count() as usize > same {
-            match self.bubble.last_element_child() {
-                Some(last) => last.remove(),
-                None => break,
-            }
+        enter(self.node + BUBBLE, same);
+        for (tag, words) in doc.steps().skip(steps) {
+            draw(tag, words);
         }
-        draw(&self.bubble, doc.steps().skip(steps));
         self.doc = doc;
         true
     }
 
     /// Sources and the line under the bubble. Few and rarely changed, so they are simply made anew.
     fn extras(&self, item: &Item, words: &'static Words) {
-        while let Some(extra) = self.bubble.next_element_sibling() {
-            extra.remove();
-        }
+        enter(self.node, BUBBLE as usize);
         if !item.sources.is_empty() {
-            let list = make("div", "sources");
-            set(&list, "role", "group");
-            set(&list, "aria-label", words.sources);
+            element("div", "class", "sources");
+            put(CURSOR, "role", "group");
+            put(CURSOR, "aria-label", words.sources);
             for source in &item.sources {
-                let href = source.url.as_deref().and_then(markdown::safe_href);
-                let chip = make(if href.is_some() { "a" } else { "span" }, "source");
-                if let Some(href) = href {
-                    outward(&chip, href);
+                match source.url.as_deref().and_then(markdown::safe_href) {
+                    Some(href) => link(href),
+                    None => open("span"),
                 }
-                append(&chip, &icon(PAGE));
-                let title = make("span", "");
-                text(&title, &source.title);
-                append(&chip, &title);
-                append(&list, &chip);
+                put(CURSOR, "class", "source");
+                build(PAGE, CURSOR, self.node + RESEND);
+                open("span");
+                say(&source.title);
+                close();
+                close();
             }
-            append(&self.element, &list);
+            close();
         }
-        let (line, resend) = match (item.role, item.state) {
-            (Role::User, ItemState::Failed) => (words.not_sent, true),
-            (Role::Agent, ItemState::Failed) => (words.answer_failed, false),
-            (Role::Agent, ItemState::Interrupted) => (words.stopped, false),
+        let line = match (item.role, item.state) {
+            (Role::User, ItemState::Failed) => words.not_sent,
+            (Role::Agent, ItemState::Failed) => words.answer_failed,
+            (Role::Agent, ItemState::Interrupted) => words.stopped,
             _ => return,
         };
-        let meta = make("div", "meta");
-        let note = make("span", "");
-        text(&note, line);
-        append(&meta, &note);
-        if resend {
-            let button = make("button", "");
-            set(&button, "type", "button");
-            set(&button, "data-act", "resend");
-            set(&button, "data-key", &digits(u64::from(item.key)));
-            text(&button, words.resend);
-            append(&meta, &button);
+        element("div", "class", "meta");
+        open("span");
+        say(line);
+        close();
+        if item.role == Role::User {
+            build("button type=button", CURSOR, self.node + RESEND);
+            put(self.node + RESEND, TEXT, words.resend);
         }
-        append(&self.element, &meta);
     }
 }
 
-/// A link that leaves the page: new tab, no opener, no referrer, no endorsement.
-fn outward(link: &Element, href: &str) {
-    set(link, "href", href);
-    set(link, "target", "_blank");
-    set(link, "rel", "noopener noreferrer nofollow ugc");
+/// Opens an element with one attribute.
+fn element(tag: &str, name: &str, value: &str) {
+    open(tag);
+    put(CURSOR, name, value);
+}
+
+/// Opens a link that leaves the page: new tab, no opener, no referrer, no endorsement.
+fn link(href: &str) {
+    element("a", "href", href);
+    put(CURSOR, "target", "_blank");
+    put(CURSOR, "rel", "noopener noreferrer nofollow ugc");
     // The visitor sees where it leads, whatever the words say.
-    set(link, "title", href);
+    put(CURSOR, "title", href);
 }
 
-fn draw<'a>(bubble: &Element, steps: impl Iterator<Item = (Tag, &'a str)>) {
-    let mut open = bubble.clone();
-    for (tag, words) in steps {
-        let (name, class) = match tag {
-            Tag::Text => {
-                let _ = open.append_with_str_1(words);
-                continue;
-            }
-            Tag::Close => {
-                open = open.parent_element().unwrap_or(open);
-                continue;
-            }
-            Tag::Paragraph => ("p", ""),
-            Tag::Heading => ("p", "h"),
-            Tag::Quote => ("blockquote", ""),
-            Tag::Block => ("pre", ""),
-            Tag::Rule => ("hr", ""),
-            Tag::List => ("ul", ""),
-            Tag::Numbered => ("ol", ""),
-            Tag::Item => ("li", ""),
-            Tag::Break => ("br", ""),
-            Tag::Code => ("code", ""),
-            Tag::Bold => ("b", ""),
-            Tag::Italic => ("em", ""),
-            Tag::Link => ("a", ""),
-        };
-        let element = make(name, class);
-        match tag {
-            // Long lines scroll, also by keyboard.
-            Tag::Block => set(&element, "tabindex", "0"),
-            Tag::Numbered => set(&element, "start", words),
-            Tag::Link => outward(&element, words),
-            _ => {}
-        }
-        append(&open, &element);
-        open = element.unchecked_into();
-    }
+fn draw(tag: Tag, words: &str) {
+    let name = match tag {
+        Tag::Text => return say(words),
+        Tag::Close => return close(),
+        Tag::Link => return link(words),
+        Tag::Paragraph | Tag::Heading => "p",
+        Tag::Quote => "blockquote",
+        Tag::Block => "pre",
+        Tag::Rule => "hr",
+        Tag::List => "ul",
+        Tag::Numbered => "ol",
+        Tag::Item => "li",
+        Tag::Break => "br",
+        Tag::Code => "code",
+        Tag::Bold => "b",
+        Tag::Italic => "em",
+    };
+    open(name);
+    match tag {
+        Tag::Heading => put(CURSOR, "class", "h"),
+        // Long lines scroll, also by keyboard.
+        Tag::Block => put(CURSOR, "tabindex", "0"),
+        Tag::Numbered => put(CURSOR, "start", words),
+        _ => false,
+    };
 }

@@ -1,491 +1,280 @@
-//! The panel: header, conversation, what to say next, composer. Builds its elements once, then follows the view model.
+//! The panel: header, conversation, what to say next, composer. Drawn once from its template, then it follows the view model.
 //! What the visitor does leaves as [`Ui`]; what it means is the engine's business.
 
 use super::composer::Composer;
+use super::launcher::FRAME;
 use super::messages::Messages;
-use super::{Host, append, digits, flag, icon, make, set, style, text};
+use super::{
+    Kind, Node, TEXT, VIEWPORT, build, call, enter, forget, listen, number, put, put_px, show,
+    style, template,
+};
 use crate::engine::machine::Ui;
 use crate::engine::text::Words;
 use crate::engine::view_model::{PanelView, Tone};
-use std::cell::RefCell;
-use std::rc::Rc;
-use wasm_bindgen::prelude::*;
-use web_sys::{Element, Event, EventTarget, HtmlElement, KeyboardEvent};
 
-const CROSS: &str = "m6 6 12 12M18 6 6 18";
-const DOWN: &str = "M12 5v14m6-6-6 6-6-6";
-const PERSON: &str =
-    "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8ZM4.5 20.5c1-3.6 4-5.5 7.5-5.5s6.5 1.9 7.5 5.5";
+/// The number after the launcher's last.
+const START: Node = super::launcher::BADGE + 1;
+
+template! { TEMPLATE from START;
+    PANEL "div class=panel part=panel role=dialog hidden"
+    _HEADER " div class=header part=header"
+    _AVATAR "  div class=avatar aria-hidden=true"
+    LETTER "   span"
+    PICTURE "   img alt referrerpolicy=no-referrer hidden"
+    _WHO "  div class=who"
+    TITLE "   h2 class=title"
+    STATUS "   p class=status"
+    CLOSE "  button type=button class=icon part=close"
+    _CROSS "   svg viewBox=0,0,24,24 aria-hidden=true"
+    _CROSS_LINE "    path d=m6,6,12,12M18,6,6,18"
+    // Streaming would be read word by word; complete answers are announced through LIVE.
+    LIST " div class=messages part=messages role=log aria-live=off tabindex=0"
+    TYPING "  div class=typing role=img"
+    _DOT_1 "   i"
+    _DOT_2 "   i"
+    _DOT_3 "   i"
+    _FOOT " div class=foot"
+    PILL "  button type=button class=pill hidden"
+    _PILL_ICON "   svg viewBox=0,0,24,24 aria-hidden=true"
+    _PILL_LINE "    path d=M12,5v14m6-6-6,6-6-6"
+    PILL_WORDS "   span"
+    PROMPTS "  div class=prompts role=group"
+    PERSON "  button type=button class=person"
+    _PERSON_ICON "   svg viewBox=0,0,24,24 aria-hidden=true"
+    _PERSON_LINE "    path d=M12,12a4,4,0,1,0,0-8,4,4,0,0,0,0,8ZM4.5,20.5c1-3.6,4-5.5,7.5-5.5s6.5,1.9,7.5,5.5"
+    PERSON_WORDS "   span"
+    BANNER "  div class=banner role=status"
+    BANNER_WORDS "   span"
+    RETRY "   button type=button"
+    _COMPOSER "  div class=composer part=composer"
+    FIELD "   textarea rows=1 dir=auto enterkeyhint=send"
+    SEND "   button type=button class=send part=send"
+    ARROW "    svg viewBox=0,0,24,24 aria-hidden=true"
+    _ARROW_LINE "     path d=M12,19V5m-6,6,6-6,6,6"
+    SQUARE "    svg class=square viewBox=0,0,24,24 aria-hidden=true hidden"
+    _SQUARE_LINE "     path d=M7,7h10v10H7z"
+    NOTE "  p class=note"
+    LIVE " div class=live aria-live=polite"
+}
+/// The suggested prompts' buttons, and as many as may be there.
+const CHIPS: Node = LIVE + 1;
+const MOST_CHIPS: usize = 64;
+/// First number of the rows.
+pub const ROWS: Node = CHIPS + MOST_CHIPS as Node;
 
 /// Nearer to the end than this, in CSS pixels, the list follows what is added.
-const NEAR_END: i32 = 64;
+const NEAR_END: f64 = 64.0;
 
-/// A listener that is gone when its owner is.
-struct Listener {
-    target: EventTarget,
-    name: &'static str,
-    run: Closure<dyn FnMut(Event)>,
-}
+/// What is listened to on the panel (rows come and go without listeners of their own), and on the visual viewport.
+const EVENTS: &str = "click keydown keypress keyup input scroll";
+const VIEWPORT_EVENTS: &str = "resize scroll";
 
-impl Listener {
-    fn new(target: &EventTarget, name: &'static str, run: impl FnMut(Event) + 'static) -> Listener {
-        let run = Closure::new(run);
-        let _ = target.add_event_listener_with_callback(name, run.as_ref().unchecked_ref());
-        Listener {
-            target: target.clone(),
-            name,
-            run,
-        }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        let _ = self
-            .target
-            .remove_event_listener_with_callback(self.name, self.run.as_ref().unchecked_ref());
-    }
-}
-
-/// The panel on screen. Dropping it removes its elements and listeners.
+/// The panel on screen, and what its elements cannot tell by themselves. Dropping it removes elements and listeners.
 pub struct Panel {
-    parts: Rc<Parts>,
-    _listeners: Vec<Listener>,
-}
-
-struct Parts {
-    panel: HtmlElement,
-    avatar: HtmlElement,
-    title: HtmlElement,
-    status: HtmlElement,
-    list: HtmlElement,
-    typing: HtmlElement,
-    pill: HtmlElement,
-    prompts: HtmlElement,
-    person: HtmlElement,
-    banner: HtmlElement,
-    note: HtmlElement,
-    live: HtmlElement,
-    state: RefCell<State>,
-}
-
-/// What the elements cannot tell by themselves.
-struct State {
     messages: Messages,
     composer: Composer,
     /// The visitor reads the end of the list.
     at_end: bool,
     shown_prompts: Vec<String>,
-    open: bool,
 }
 
 impl Panel {
-    pub fn new(host: &Host, words: &'static Words, ui: Rc<dyn Fn(Ui)>) -> Panel {
-        style::adopt(&host.root, style::PANEL);
-        let parts = Rc::new(Parts::new(words));
-        append(&host.frame, &parts.panel);
-        let listeners = listen(&parts, ui);
+    pub fn new(words: &'static Words) -> Panel {
+        style(super::style::PANEL);
+        build(TEMPLATE, FRAME, START);
+        for (node, name, words) in [
+            (CLOSE, "aria-label", words.close),
+            (LIST, "aria-label", words.conversation),
+            (TYPING, "aria-label", words.typing),
+            (PROMPTS, "aria-label", words.suggestions),
+            (PILL_WORDS, TEXT, words.new_messages),
+            (PERSON_WORDS, TEXT, words.person),
+        ] {
+            put(node, name, words);
+        }
+        listen(PANEL, EVENTS, true);
+        listen(VIEWPORT, VIEWPORT_EVENTS, true);
         Panel {
-            parts,
-            _listeners: listeners,
+            messages: Messages::new(words),
+            composer: Composer::new(words),
+            at_end: true,
+            shown_prompts: Vec::new(),
         }
     }
 
-    pub fn render(&self, view: &PanelView<'_>) {
-        self.parts.render(view);
+    pub fn render(&mut self, view: &PanelView<'_>) {
+        let opens = show(PANEL, view.open) && view.open;
+        put(PANEL, "aria-label", view.title);
+        header(view);
+        let change = self.messages.render(view.items);
+        let typed = show(TYPING, view.typing);
+        self.prompts(view.prompts);
+        show(PERSON, view.offer_person);
+        banner(view);
+        note(view);
+        self.composer.render(&view.composer, self.messages.own());
+
+        if opens || change.own {
+            self.at_end = true;
+        }
+        if self.at_end {
+            to_end();
+        } else if change.grew && !typed {
+            show(PILL, true);
+        }
     }
 
     pub fn focus(&self) {
-        let state = self.parts.state.borrow();
-        let _ = state.composer.field.focus();
+        call(FIELD, "focus");
     }
 
     /// Said by screen readers, once.
     pub fn announce(&self, words: &str) {
-        text(&self.parts.live, words);
+        put(LIVE, TEXT, words);
+    }
+
+    fn prompts(&mut self, prompts: &[String]) {
+        show(PROMPTS, !prompts.is_empty());
+        if self.shown_prompts == prompts {
+            return;
+        }
+        enter(PROMPTS, 0);
+        for (chip, prompt) in (CHIPS..ROWS).zip(prompts) {
+            build("button type=button class=chip dir=auto", PROMPTS, chip);
+            put(chip, TEXT, prompt);
+        }
+        self.shown_prompts = prompts.to_vec();
+    }
+
+    /// What the visitor did at a node. `ours`: the browser is not to do anything about it.
+    pub fn heard(&mut self, kind: Kind, node: Node, ours: &mut bool) -> Option<Ui> {
+        match kind {
+            Kind::Click => return self.pressed(node),
+            Kind::Input => {
+                self.composer.grow();
+                self.composer.fit();
+            }
+            Kind::Scroll if node == LIST => {
+                self.at_end = number(LIST, "scrollHeight")
+                    - number(LIST, "scrollTop")
+                    - number(LIST, "clientHeight")
+                    < NEAR_END;
+                if self.at_end {
+                    show(PILL, false);
+                }
+            }
+            Kind::Resize | Kind::Scroll if node == VIEWPORT => self.fit_viewport(),
+            Kind::Escape => {
+                *ours = true;
+                return Some(Ui::EscapePressed);
+            }
+            Kind::Enter if node == FIELD => {
+                *ours = true;
+                return self.submit();
+            }
+            Kind::Tab => *ours = self.keep_focus(node, self.last_stop(), CLOSE),
+            Kind::ShiftTab => *ours = self.keep_focus(node, CLOSE, self.last_stop()),
+            Kind::Enter | Kind::Resize | Kind::Scroll => {}
+        }
+        None
+    }
+
+    fn pressed(&mut self, node: Node) -> Option<Ui> {
+        match node {
+            CLOSE => Some(Ui::ClosePressed),
+            SEND if self.composer.stops() => Some(Ui::StopPressed),
+            SEND => self.submit(),
+            RETRY => Some(Ui::RetryPressed),
+            PERSON => Some(Ui::EscalatePressed),
+            PILL => {
+                self.at_end = true;
+                to_end();
+                None
+            }
+            CHIPS..ROWS => Some(Ui::PromptPressed((node - CHIPS) as usize)),
+            _ => self.messages.resent_by(node).map(Ui::ResendPressed),
+        }
+    }
+
+    fn submit(&mut self) -> Option<Ui> {
+        let own = self.messages.own();
+        self.composer.submit(own).map(Ui::Submitted)
+    }
+
+    fn last_stop(&self) -> Node {
+        if self.composer.ready { SEND } else { FIELD }
+    }
+
+    /// Where the panel covers the page, Tab goes round inside it.
+    fn keep_focus(&self, node: Node, edge: Node, other: Node) -> bool {
+        let covers = number(PANEL, "offsetWidth") >= number(FRAME, "offsetWidth");
+        let turns = covers && node == edge;
+        if turns {
+            call(other, "focus");
+        }
+        turns
+    }
+
+    /// The keyboard of a phone shrinks the visual viewport only: the panel follows it.
+    fn fit_viewport(&self) {
+        put_px(PANEL, "--k-vh", number(VIEWPORT, "height"));
+        put_px(PANEL, "--k-vt", number(VIEWPORT, "offsetTop"));
+        if self.at_end {
+            to_end();
+        }
     }
 }
 
 impl Drop for Panel {
     fn drop(&mut self) {
-        self.parts.panel.remove();
+        listen(VIEWPORT, VIEWPORT_EVENTS, false);
+        forget(PANEL, ROWS - PANEL);
     }
 }
 
-impl Parts {
-    fn new(words: &'static Words) -> Parts {
-        let panel = make("div", "panel");
-        set(&panel, "part", "panel");
-        set(&panel, "role", "dialog");
-        set(&panel, "hidden", "");
-
-        let header = make("div", "header");
-        set(&header, "part", "header");
-        let avatar = make("div", "avatar");
-        set(&avatar, "aria-hidden", "true");
-        let who = make("div", "who");
-        let title = make("h2", "title");
-        let status = make("p", "status");
-        append(&who, &title);
-        append(&who, &status);
-        let close = button("icon", "close");
-        set(&close, "part", "close");
-        set(&close, "aria-label", words.close);
-        append(&close, &icon(CROSS));
-        append(&header, &avatar);
-        append(&header, &who);
-        append(&header, &close);
-
-        let list = make("div", "messages");
-        set(&list, "part", "messages");
-        set(&list, "role", "log");
-        // Streaming would be read word by word; complete answers are announced through `live`.
-        set(&list, "aria-live", "off");
-        set(&list, "aria-label", words.conversation);
-        set(&list, "tabindex", "0");
-        let typing = make("div", "typing");
-        set(&typing, "role", "img");
-        set(&typing, "aria-label", words.typing);
-        for _ in 0..3 {
-            append(&typing, &make("i", ""));
-        }
-        append(&list, &typing);
-
-        let foot = make("div", "foot");
-        let pill = button("pill", "end");
-        append(&pill, &icon(DOWN));
-        let pill_words = make("span", "");
-        text(&pill_words, words.new_messages);
-        append(&pill, &pill_words);
-        set(&pill, "hidden", "");
-        let prompts = make("div", "prompts");
-        set(&prompts, "role", "group");
-        set(&prompts, "aria-label", words.suggestions);
-        let person = button("person", "person");
-        append(&person, &icon(PERSON));
-        let person_words = make("span", "");
-        text(&person_words, words.person);
-        append(&person, &person_words);
-        let banner = make("div", "banner");
-        set(&banner, "role", "status");
-        let composer = Composer::new(words.send, words.stop);
-        let note = make("p", "note");
-        let live = make("div", "live");
-        set(&live, "aria-live", "polite");
-        for part in [&pill, &prompts, &person, &banner, &composer.element, &note] {
-            append(&foot, part);
-        }
-        for part in [&header, &list, &foot, &live] {
-            append(&panel, part);
-        }
-        let messages = Messages::new(list.clone(), typing.clone().into());
-        let state = State {
-            messages,
-            composer,
-            at_end: true,
-            shown_prompts: Vec::new(),
-            open: false,
-        };
-        Parts {
-            panel,
-            avatar,
-            title,
-            status,
-            list,
-            typing,
-            pill,
-            prompts,
-            person,
-            banner,
-            note,
-            live,
-            state: RefCell::new(state),
-        }
+fn header(view: &PanelView<'_>) {
+    put(TITLE, TEXT, view.title);
+    put(STATUS, TEXT, view.status);
+    put(STATUS, "data-tone", tone(view.status_tone));
+    // The style sheet makes it a capital: Unicode's table of capitals would cost 5 kB.
+    let letter = view
+        .title
+        .chars()
+        .find(|c| !c.is_ascii_punctuation() && *c != ' ');
+    // The letter stays beneath the picture: it shows while that loads, and where it cannot.
+    put(LETTER, TEXT, &letter.map_or(String::new(), String::from));
+    if let Some(url) = view.avatar_url {
+        put(PICTURE, "src", url);
     }
+    show(PICTURE, view.avatar_url.is_some());
+}
 
-    fn render(&self, view: &PanelView<'_>) {
-        let mut state = self.state.borrow_mut();
-        let opens = view.open && !state.open;
-        state.open = view.open;
-        flag(&self.panel, "hidden", !view.open);
-        set(&self.panel, "aria-label", view.title);
-        self.header(view);
-
-        let change = state.messages.render(view.items, view.words);
-        let typed = flag_changed(&self.typing, "hidden", !view.typing);
-        self.prompts(view.prompts, &mut state.shown_prompts);
-        flag(&self.person, "hidden", !view.offer_person);
-        self.banner(view);
-        let note = [view.privacy_notice, view.footer]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .join(" · ");
-        replace_text(&self.note, &note);
-        flag(&self.note, "hidden", note.is_empty());
-        let own = state.messages.own();
-        state.composer.render(&view.composer, own);
-
-        if opens || change.own {
-            state.at_end = true;
-        }
-        if state.at_end {
-            self.to_end();
-        } else if change.grew && !typed {
-            flag(&self.pill, "hidden", false);
-        }
-    }
-
-    fn header(&self, view: &PanelView<'_>) {
-        replace_text(&self.title, view.title);
-        replace_text(&self.status, view.status);
-        set(&self.status, "data-tone", tone(view.status_tone));
-        // The style sheet makes it a capital: Unicode's table of capitals would cost 5 kB.
-        let monogram = view
-            .title
-            .chars()
-            .find(|c| !c.is_ascii_punctuation() && *c != ' ')
-            .map_or(String::new(), String::from);
-        let picture = self.avatar.first_element_child();
-        match view.avatar_url {
-            Some(url) => {
-                if picture
-                    .is_none_or(|picture| picture.get_attribute("src").as_deref() != Some(url))
-                {
-                    // The letter stays beneath: it shows while the picture loads, and where it cannot.
-                    text(&self.avatar, &monogram);
-                    let picture = make("img", "");
-                    set(&picture, "alt", "");
-                    set(&picture, "referrerpolicy", "no-referrer");
-                    set(&picture, "src", url);
-                    append(&self.avatar, &picture);
-                }
-            }
-            None => replace_text(&self.avatar, &monogram),
-        }
-    }
-
-    fn prompts(&self, prompts: &[String], shown: &mut Vec<String>) {
-        flag(&self.prompts, "hidden", prompts.is_empty());
-        if shown == prompts {
-            return;
-        }
-        self.prompts.set_text_content(None);
-        for (index, prompt) in prompts.iter().enumerate() {
-            let chip = button("chip", "prompt");
-            set(&chip, "data-key", &digits(index as u64));
-            set(&chip, "dir", "auto");
-            text(&chip, prompt);
-            append(&self.prompts, &chip);
-        }
-        *shown = prompts.to_vec();
-    }
-
-    fn banner(&self, view: &PanelView<'_>) {
-        let Some(banner) = &view.banner else {
-            flag(&self.banner, "hidden", true);
-            return;
-        };
-        flag(&self.banner, "hidden", false);
-        set(&self.banner, "data-tone", tone(banner.tone));
-        let words = match self.banner.first_element_child() {
-            Some(words) => words,
-            None => {
-                let words: Element = make("span", "").into();
-                append(&self.banner, &words);
-                words
-            }
-        };
-        replace_text(&words, &banner.text);
-        let shown = words.next_element_sibling();
-        match (banner.retry, shown) {
-            (Some(label), Some(shown)) => replace_text(&shown, label),
-            (Some(label), None) => {
-                let retry = button("", "retry");
-                text(&retry, label);
-                append(&self.banner, &retry);
-            }
-            (None, Some(shown)) => shown.remove(),
-            (None, None) => {}
-        }
-    }
-
-    fn to_end(&self) {
-        self.list.set_scroll_top(self.list.scroll_height());
-        flag(&self.pill, "hidden", true);
-    }
-
-    fn scrolled(&self) {
-        let left = self.list.scroll_height() - self.list.scroll_top() - self.list.client_height();
-        let at_end = left < NEAR_END;
-        if let Ok(mut state) = self.state.try_borrow_mut() {
-            state.at_end = at_end;
-        }
-        if at_end {
-            flag(&self.pill, "hidden", true);
-        }
-    }
-
-    /// What a press on something with `data-act` says.
-    fn act(&self, pressed: &Element) -> Option<Ui> {
-        let key = || {
-            pressed
-                .get_attribute("data-key")
-                .and_then(|key| key.parse::<u32>().ok())
-        };
-        match pressed.get_attribute("data-act")?.as_str() {
-            "close" => Some(Ui::ClosePressed),
-            "send" if self.state.borrow().composer.stops() => Some(Ui::StopPressed),
-            "send" => self.submit(),
-            "prompt" => Some(Ui::PromptPressed(key()? as usize)),
-            "resend" => Some(Ui::ResendPressed(key()?)),
-            "retry" => Some(Ui::RetryPressed),
-            "person" => Some(Ui::EscalatePressed),
-            "end" => {
-                self.state.borrow_mut().at_end = true;
-                self.to_end();
-                None
-            }
-            _ => None,
-        }
-    }
-
-    fn submit(&self) -> Option<Ui> {
-        let mut state = self.state.borrow_mut();
-        let own = state.messages.own();
-        state.composer.submit(own).map(Ui::Submitted)
-    }
-
-    fn key(&self, event: &KeyboardEvent) -> Option<Ui> {
-        // While an input method composes, Enter and Escape belong to it (229: Safari's way to say so).
-        if event.is_composing() || event.key_code() == 229 {
-            return None;
-        }
-        let in_field = event.target().is_some_and(|target| {
-            target
-                == *self
-                    .state
-                    .borrow()
-                    .composer
-                    .field
-                    .unchecked_ref::<EventTarget>()
-        });
-        match event.key().as_str() {
-            "Escape" => {
-                event.prevent_default();
-                Some(Ui::EscapePressed)
-            }
-            "Enter" if in_field && !event.shift_key() => {
-                event.prevent_default();
-                self.submit()
-            }
-            "Tab" => {
-                self.keep_focus(event);
-                None
-            }
-            _ => None,
-        }
-    }
-
-    /// Where the panel covers the page, Tab goes round inside it.
-    fn keep_focus(&self, event: &KeyboardEvent) {
-        let covers = web_sys::window()
-            .and_then(|window| window.inner_width().ok()?.as_f64())
-            .is_some_and(|width| f64::from(self.panel.offset_width()) >= width);
-        let Ok(stops) = self
-            .panel
-            .query_selector_all("button:not([disabled]),textarea,a,[tabindex]")
-        else {
-            return;
-        };
-        let visible: Vec<HtmlElement> = (0..stops.length())
-            .filter_map(|index| stops.item(index)?.dyn_into::<HtmlElement>().ok())
-            .filter(|stop| stop.offset_parent().is_some() || stop.get_client_rects().length() > 0)
-            .collect();
-        let (Some(first), Some(last), true) = (visible.first(), visible.last(), covers) else {
-            return;
-        };
-        let (edge, other) = if event.shift_key() {
-            (first, last)
-        } else {
-            (last, first)
-        };
-        if event
-            .target()
-            .is_some_and(|target| target == *edge.unchecked_ref::<EventTarget>())
-        {
-            event.prevent_default();
-            let _ = other.focus();
-        }
-    }
-
-    /// The keyboard of a phone shrinks the visual viewport only: the panel follows it.
-    fn fit_viewport(&self, height: f64, top: f64) {
-        let style = self.panel.style();
-        for (name, value) in [("--k-vh", height), ("--k-vt", top)] {
-            let _ = style.set_property(
-                name,
-                &[digits(value.max(0.0) as u64).as_str(), "px"].concat(),
-            );
-        }
-        if self.state.try_borrow().is_ok_and(|state| state.at_end) {
-            self.to_end();
-        }
+fn banner(view: &PanelView<'_>) {
+    show(BANNER, view.banner.is_some());
+    if let Some(banner) = &view.banner {
+        put(BANNER, "data-tone", tone(banner.tone));
+        put(BANNER_WORDS, TEXT, &banner.text);
+        put(RETRY, TEXT, banner.retry.unwrap_or_default());
+        show(RETRY, banner.retry.is_some());
     }
 }
 
-/// One listener per kind of event, on the panel: rows come and go without any of their own.
-fn listen(parts: &Rc<Parts>, ui: Rc<dyn Fn(Ui)>) -> Vec<Listener> {
-    let mut listeners = Vec::new();
-    let (here, say) = (parts.clone(), ui.clone());
-    listeners.push(Listener::new(&parts.panel, "click", move |event| {
-        let pressed = event
-            .target()
-            .and_then(|target| target.dyn_into::<Element>().ok())
-            .and_then(|target| target.closest("[data-act]").ok().flatten());
-        if let Some(ui) = pressed.and_then(|pressed| here.act(&pressed)) {
-            say(ui);
+fn note(view: &PanelView<'_>) {
+    let mut note = String::new();
+    for words in [view.privacy_notice, view.footer].into_iter().flatten() {
+        if !note.is_empty() {
+            note.push_str(" · ");
         }
-    }));
-    let (here, say) = (parts.clone(), ui);
-    listeners.push(Listener::new(&parts.panel, "keydown", move |event| {
-        // The page's own shortcuts must not fire while someone types here.
-        event.stop_propagation();
-        if let Some(ui) = here.key(event.unchecked_ref()) {
-            say(ui);
-        }
-    }));
-    for kind in ["keypress", "keyup"] {
-        listeners.push(Listener::new(&parts.panel, kind, |event| {
-            event.stop_propagation();
-        }));
+        note.push_str(words);
     }
-    let here = parts.clone();
-    listeners.push(Listener::new(&parts.panel, "input", move |_| {
-        here.state.borrow().composer.fit()
-    }));
-    let here = parts.clone();
-    listeners.push(Listener::new(&parts.list, "scroll", move |_| {
-        here.scrolled()
-    }));
-    if let Some(viewport) = web_sys::window().and_then(|window| window.visual_viewport()) {
-        let (here, seen) = (parts.clone(), viewport.clone());
-        listeners.push(Listener::new(&viewport, "resize", move |_| {
-            here.fit_viewport(seen.height(), seen.offset_top())
-        }));
-        let (here, seen) = (parts.clone(), viewport.clone());
-        listeners.push(Listener::new(&viewport, "scroll", move |_| {
-            here.fit_viewport(seen.height(), seen.offset_top())
-        }));
-    }
-    listeners
+    put(NOTE, TEXT, &note);
+    show(NOTE, !note.is_empty());
 }
 
-fn button(class: &str, act: &str) -> HtmlElement {
-    let button = make("button", class);
-    set(&button, "type", "button");
-    set(&button, "data-act", act);
-    button
+fn to_end() {
+    // More than there can be: the browser stops at the end.
+    put(LIST, ".scrollTop", "99999999");
+    show(PILL, false);
 }
 
 fn tone(tone: Tone) -> &'static str {
@@ -494,17 +283,4 @@ fn tone(tone: Tone) -> &'static str {
         Tone::Busy => "busy",
         Tone::Bad => "bad",
     }
-}
-
-fn replace_text(element: &Element, words: &str) {
-    if element.text_content().as_deref() != Some(words) {
-        text(element, words);
-    }
-}
-
-/// Sets the flag; true if that changed something.
-fn flag_changed(element: &Element, name: &str, on: bool) -> bool {
-    let changed = element.has_attribute(name) != on;
-    flag(element, name, on);
-    changed
 }

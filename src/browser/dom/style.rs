@@ -1,9 +1,5 @@
 //! Style sheets: written as CSS files, shrunk while compiling, adopted at run time. No `<style>`, no `style=""`.
 
-use js_sys::{Array, Reflect};
-use wasm_bindgen::prelude::*;
-use web_sys::{CssStyleSheet, ShadowRoot};
-
 macro_rules! sheet {
     ($name:ident, $file:literal) => {
         pub const $name: &str = {
@@ -20,22 +16,6 @@ macro_rules! sheet {
 sheet!(LAUNCHER, "launcher.css");
 #[cfg(feature = "panel")]
 sheet!(PANEL, "panel.css");
-
-/// Adds a sheet to those that the root has.
-pub fn adopt(root: &ShadowRoot, css: &str) {
-    const KEY: &str = "adoptedStyleSheets";
-    let Ok(sheet) = CssStyleSheet::new() else {
-        return;
-    };
-    let _ = Reflect::get(&sheet, &JsValue::from_str("replaceSync")).and_then(|f| {
-        f.unchecked_into::<js_sys::Function>()
-            .call1(&sheet, &JsValue::from_str(css))
-    });
-    // Older browsers have a frozen array here, so a new one is given.
-    let sheets = Array::from(&Reflect::get(root, &JsValue::from_str(KEY)).unwrap_or_default());
-    sheets.push(&sheet);
-    let _ = Reflect::set(root, &JsValue::from_str(KEY), &sheets);
-}
 
 /// Drops comments, line breaks and the spaces that mean nothing. Strings in our sheets hold no double spaces or braces.
 const fn shrink<const N: usize>(source: &[u8; N]) -> ([u8; N], usize) {

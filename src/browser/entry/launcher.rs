@@ -1,6 +1,6 @@
 //! The launcher bundle: resolves the look by the engine's configuration code and draws the button. Holds no state and listens to nothing.
 
-use crate::browser::dom::{Host, launcher::Launcher};
+use crate::browser::dom::{self, launcher};
 use crate::browser::host::{get, get_text, languages, own_text};
 use crate::engine::config::look::{Setting, look};
 use wasm_bindgen::prelude::*;
@@ -47,8 +47,11 @@ fn draw(tag: &JsValue, inits: &js_sys::Array, reply: &JsValue) -> Option<JsValue
         all
     };
     let look = look(&values, &languages())?;
-    let host = Host::create()?;
-    host.theme(&look.theme());
-    Launcher::of(&host).render(&look.launcher(), "");
-    Some(host.element.into())
+    let host = dom::mount();
+    if host.is_falsy() {
+        return None;
+    }
+    dom::theme(&look.theme());
+    launcher::render(&look.launcher(), "");
+    Some(host)
 }

@@ -44,7 +44,7 @@ pub fn karta_start(options: &JsValue) {
         stored: storage::all(),
     };
     let edge = BrowserEdge::new(
-        Screen::new(option("host"), option("taken"), signal.clone()),
+        Screen::new(option("host"), option("taken"), signal.clone().into()),
         signal,
     );
     APP.set(Some(App {
