@@ -11,7 +11,8 @@ use karta::engine::command::CallbackId;
 use karta::engine::config::Config;
 use karta::engine::dialect::Raw;
 use karta::engine::effect::{Expect, Reply, Stored};
-use karta::engine::event::HostEvent;
+use karta::engine::event::{EventName, HostEvent};
+use karta::engine::json::Json;
 use karta::engine::text;
 use karta::engine::view_model::{ComposerView, Item, ItemState, PanelView, Role, Tone, ViewModel};
 use karta_protocol::{SessionEvent, Source, WidgetConfig};
@@ -112,10 +113,12 @@ fn a_subscriber_gets_a_fresh_object_and_may_throw() {
     let keep = callbacks::intern(&js(
         "(e) => { (window.seen ||= []).push(e); throw new Error('from the page') }",
     ));
-    let event = HostEvent::LimitReached {
-        message: String::from("later"),
-        code: None,
-        retry_after_seconds: Some(3),
+    let event = HostEvent {
+        name: EventName::LimitReached,
+        payload: Json::default()
+            .text("message", "later")
+            .number("retryAfterSeconds", 3)
+            .list("lines", vec![Json::default().text("role", "user")]),
     };
     callbacks::call(keep, &event);
     callbacks::call(keep, &event);
@@ -126,7 +129,7 @@ fn a_subscriber_gets_a_fresh_object_and_may_throw() {
             .map(String::from)
             .ok()
             .as_deref(),
-        Some("{\"message\":\"later\",\"retryAfterSeconds\":3}")
+        Some("{\"message\":\"later\",\"retryAfterSeconds\":3,\"lines\":[{\"role\":\"user\"}]}")
     );
 }
 

@@ -1,10 +1,10 @@
 //! The page's functions: interned to ids on the way in, called with a fresh plain object on the way out. What one throws, or the
 //! promise it returns rejects with, is logged; the others are called all the same.
 
-use super::host::put;
+use super::wire;
 use crate::engine::command::CallbackId;
 use crate::engine::event::HostEvent;
-use js_sys::{Array, Function, Object};
+use js_sys::Function;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 
@@ -43,7 +43,7 @@ pub fn call(callback: CallbackId, event: &HostEvent) {
     };
     match function
         .unchecked_into::<Function>()
-        .call1(&JsValue::UNDEFINED, &payload(event))
+        .call1(&JsValue::UNDEFINED, &wire::value(&event.payload))
     {
         Err(error) => complain(&error),
         // An async subscriber: its rejection is ours to catch, or the page's error tracker would blame us.
@@ -74,68 +74,4 @@ pub fn error(code: &str, message: &str) {
 
 fn complain(what: &JsValue) {
     console_error("[karta] a subscriber of this page failed:", what);
-}
-
-/// Payloads as `contract.md` 4 promises them.
-fn payload(event: &HostEvent) -> Object {
-    let object = Object::new();
-    let text = |key: &str, value: &str| put(&object, key, &JsValue::from_str(value));
-    let maybe = |key: &str, value: &Option<String>| {
-        if let Some(value) = value {
-            text(key, value);
-        }
-    };
-    match event {
-        HostEvent::Ready | HostEvent::Open | HostEvent::Close => {}
-        HostEvent::SessionStarted { session_id } => text("sessionId", session_id),
-        HostEvent::MessageSent { text: words } | HostEvent::MessageReceived { text: words } => {
-            text("text", words)
-        }
-        HostEvent::Unread { count } => put(&object, "count", &JsValue::from_f64(f64::from(*count))),
-        HostEvent::Escalate {
-            reason,
-            context,
-            session_id,
-            transcript,
-        } => {
-            maybe("reason", reason);
-            let about = Object::new();
-            for (key, value) in context {
-                put(&about, key, &JsValue::from_str(value));
-            }
-            if let Some(session_id) = session_id {
-                put(&about, "sessionId", &JsValue::from_str(session_id));
-            }
-            let lines = Array::new();
-            for line in transcript {
-                let entry = Object::new();
-                put(&entry, "role", &JsValue::from_str(line.role));
-                put(&entry, "text", &JsValue::from_str(&line.text));
-                lines.push(&entry);
-            }
-            put(&about, "transcript", &lines);
-            put(&object, "context", &about);
-        }
-        HostEvent::Error { message, code } => {
-            text("message", message);
-            maybe("code", code);
-        }
-        HostEvent::LimitReached {
-            message,
-            code,
-            retry_after_seconds,
-        } => {
-            text("message", message);
-            maybe("code", code);
-            if let Some(seconds) = retry_after_seconds {
-                put(
-                    &object,
-                    "retryAfterSeconds",
-                    &JsValue::from_f64(f64::from(*seconds)),
-                );
-            }
-        }
-        HostEvent::Connection { state } => text("state", state),
-    }
-    object
 }

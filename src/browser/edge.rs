@@ -80,10 +80,12 @@ impl Edge for BrowserEdge {
 
     fn run(&mut self, effect: Effect, machine: &Machine) {
         match effect {
-            Effect::Call { callback, event } => {
+            Effect::Call { callbacks, event } => {
                 // A page's callback finds the screen that its event tells of.
                 self.flush(machine);
-                callbacks::call(callback, &event);
+                for callback in callbacks {
+                    callbacks::call(callback, &event);
+                }
             }
             Effect::Warn { code, message } => callbacks::warn(code, &message),
             Effect::Complain { code, message } => callbacks::error(code, &message),

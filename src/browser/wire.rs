@@ -14,11 +14,15 @@ use karta_protocol::{
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 
-pub fn write(value: &Json) -> String {
-    value
-        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+/// A fresh plain object.
+pub fn value(json: &Json) -> JsValue {
+    json.serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+        .unwrap_or_default()
+}
+
+pub fn write(json: &Json) -> String {
+    JSON::stringify(&value(json))
         .ok()
-        .and_then(|object| JSON::stringify(&object).ok())
         .map(String::from)
         .unwrap_or_default()
 }

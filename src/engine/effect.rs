@@ -15,9 +15,9 @@ pub struct Id(pub u32);
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Call a page function with a fresh object made from the event. What it throws is logged, never passed on.
+    /// Call page functions, each with a fresh object made from the event. What one throws is logged, never passed on.
     Call {
-        callback: CallbackId,
+        callbacks: Vec<CallbackId>,
         event: HostEvent,
     },
     /// `console.warn("[karta] code: message")`.

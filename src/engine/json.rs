@@ -1,5 +1,5 @@
-//! The JSON that the engine writes: bodies of requests and frames of the data channel. One type for all of them, so that the bundle holds one
-//! writer; tests read what was written as the `protocol` types that the server reads it as.
+//! The JSON that the engine writes: bodies of requests, frames of the data channel, payloads of events. One type for all of them, so that the
+//! bundle holds one writer; tests read what was written as the `protocol` types that the server reads it as.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::borrow::Cow;
@@ -13,6 +13,7 @@ enum Value {
     Text(String),
     Number(u32),
     Object(Json),
+    List(Vec<Json>),
 }
 
 impl Json {
@@ -36,6 +37,11 @@ impl Json {
 
     pub fn object(mut self, key: &'static str, value: Json) -> Json {
         self.add(Cow::Borrowed(key), Value::Object(value));
+        self
+    }
+
+    pub fn list(mut self, key: &'static str, value: Vec<Json>) -> Json {
+        self.add(Cow::Borrowed(key), Value::List(value));
         self
     }
 
@@ -70,6 +76,7 @@ impl Serialize for Value {
             Value::Text(text) => serializer.serialize_str(text),
             Value::Number(number) => serializer.serialize_u32(*number),
             Value::Object(object) => object.serialize(serializer),
+            Value::List(list) => serializer.collect_seq(list),
         }
     }
 }

@@ -5,7 +5,8 @@ use super::link::{Pending, Purpose};
 use super::panel::Panel;
 use super::verdict::{Verdict, judge};
 use crate::engine::effect::{Failure, Id, Reply, Timer};
-use crate::engine::event::HostEvent;
+use crate::engine::event::EventName;
+use crate::engine::json::Json;
 use crate::engine::limits::{LOCK_SECONDS, MESSAGE_STRIKES, TOKEN_REFRESH_PERCENT};
 use crate::engine::session::token::Repair;
 use crate::engine::view_model::ItemState;
@@ -79,9 +80,8 @@ impl Panel {
         self.link.session = Some(info.id.clone());
         self.keep(cx);
         cx.render();
-        cx.emit(HostEvent::SessionStarted {
-            session_id: info.id,
-        });
+        let payload = Json::default().text("sessionId", &info.id);
+        cx.emit(EventName::SessionStarted, payload);
     }
 
     /// What a failure of each request leads to.
@@ -116,18 +116,17 @@ impl Panel {
             (Verdict::Refused, Purpose::Connect(_)) => return self.peer_refused(cx),
             (_, Purpose::Connect(peer)) => return self.peer_failed(peer, cx),
             (Verdict::Limit, purpose) => {
-                let (code, message) = (failure.code.clone(), failure.message.clone());
-                self.lock(Some(code), Some(message), retry_after_seconds, cx);
+                self.lock(&failure.code, &failure.message, retry_after_seconds, cx);
                 match purpose {
                     Purpose::Message(client_id) if retry_after_seconds.is_none() => {
-                        return self.refused(&client_id, failure, cx);
+                        return self.refused(&client_id, &failure, cx);
                     }
                     Purpose::Message(_) => return,
                     _ => pause = retry_after_seconds,
                 }
             }
             (Verdict::Refused, Purpose::Message(client_id)) => {
-                return self.refused(&client_id, failure, cx);
+                return self.refused(&client_id, &failure, cx);
             }
             (Verdict::Refused, Purpose::Session) => cx.core.record.session_id = None,
             (Verdict::Refused, Purpose::Mint) => cx.core.record.visitor_id = None,
@@ -139,7 +138,7 @@ impl Panel {
             }
             (_, _) => pause = retry_after_seconds,
         }
-        self.hold(pause, failure, cx);
+        self.hold(pause, &failure, cx);
     }
 
     fn signal_failed(&mut self, kind: &'static str, cx: &mut Cx<'_>) {
@@ -156,7 +155,7 @@ impl Panel {
         };
         message.strikes += 1;
         if message.strikes >= MESSAGE_STRIKES {
-            self.refused(client_id, failure.clone(), cx);
+            self.refused(client_id, failure, cx);
         }
     }
 

@@ -1,8 +1,7 @@
 //! Who subscribed to what. Calling page code is an effect; here are only numbers.
 
 use crate::engine::command::CallbackId;
-use crate::engine::effect::Effect;
-use crate::engine::event::{EventName, HostEvent};
+use crate::engine::event::EventName;
 use crate::engine::limits::SUBSCRIPTIONS;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -50,17 +49,15 @@ impl Bus {
         self.subscriptions.iter().any(|have| have.event == event)
     }
 
-    pub fn emit(&mut self, event: &HostEvent, out: &mut Vec<Effect>) {
-        let name = event.name();
-        for have in &self.subscriptions {
-            if have.event == name {
-                out.push(Effect::Call {
-                    callback: have.callback,
-                    event: event.clone(),
-                });
+    /// Who is to be called, each in the order of subscription. Those that wanted to hear it once are forgotten.
+    pub fn callbacks(&mut self, event: EventName) -> Vec<CallbackId> {
+        let mut callbacks = Vec::new();
+        self.subscriptions.retain(|have| {
+            if have.event == event {
+                callbacks.push(have.callback);
             }
-        }
-        self.subscriptions
-            .retain(|have| have.event != name || !have.once);
+            have.event != event || !have.once
+        });
+        callbacks
     }
 }

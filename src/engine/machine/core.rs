@@ -6,7 +6,8 @@ use crate::engine::command::Secret;
 use crate::engine::config::{Config, Layers};
 use crate::engine::effect::{Body, Effect, Expect, HttpRequest, Id, Method, Millis, Stored, Timer};
 use crate::engine::error::Rejection;
-use crate::engine::event::HostEvent;
+use crate::engine::event::{EventName, HostEvent};
+use crate::engine::json::Json;
 use crate::engine::random::Random;
 use crate::engine::session::backoff::Backoff;
 use crate::engine::text::{self, Words};
@@ -165,20 +166,23 @@ impl Cx<'_> {
     }
 
     #[inline(never)]
-    pub fn emit(&mut self, event: HostEvent) {
-        match &mut self.core.unsettled {
-            Some(unsettled) if unsettled.booting => unsettled.events.push(event),
-            _ => self.core.bus.emit(&event, self.out),
+    pub fn emit(&mut self, name: EventName, payload: Json) {
+        let event = HostEvent { name, payload };
+        if let Some(unsettled) = &mut self.core.unsettled
+            && unsettled.booting
+        {
+            unsettled.events.push(event);
+            return;
+        }
+        let callbacks = self.core.bus.callbacks(name);
+        if !callbacks.is_empty() {
+            self.run(Effect::Call { callbacks, event });
         }
     }
 
-    /// The `error` event. Empty words and codes are none; `own`: what to say where the server said nothing.
-    pub fn fail(&mut self, code: Option<String>, message: Option<String>, own: &str) {
-        let message = message.filter(|message| !message.is_empty());
-        self.emit(HostEvent::Error {
-            message: message.unwrap_or_else(|| String::from(own)),
-            code: code.filter(|code| !code.is_empty()),
-        });
+    /// The `error` event.
+    pub fn fail(&mut self, code: &str, message: &str, own: &str) {
+        self.emit(EventName::Error, complaint(code, message, own));
     }
 
     #[inline(never)]
@@ -253,4 +257,11 @@ impl Cx<'_> {
         self.core.written = None;
         self.core.identity = None;
     }
+}
+
+/// `{message, code?}`. Empty words and codes are none; `own`: what to say where the server said nothing.
+pub(super) fn complaint(code: &str, message: &str, own: &str) -> Json {
+    Json::default()
+        .text("message", if message.is_empty() { own } else { message })
+        .maybe("code", Some(code).filter(|code| !code.is_empty()))
 }

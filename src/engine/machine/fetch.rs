@@ -7,7 +7,6 @@ use crate::engine::config::Source;
 use crate::engine::config::check::{check, server_layer};
 use crate::engine::effect::{Body, Effect, Expect, Failure, Method, Reply, Timer};
 use crate::engine::error::SECRET_KEY;
-use crate::engine::event::HostEvent;
 use crate::engine::limits::{CONFIG_DEADLINE_MS, CONFIG_RETRY_CAP_MS, CONFIG_RETRY_FIRST_MS};
 use karta_protocol::{ErrorCode, WidgetConfig};
 
@@ -20,7 +19,11 @@ impl Stage {
     ) {
         if cx.core.layers.has_secret_key() {
             self.hide(cx);
-            cx.emit(secret_key());
+            cx.fail(
+                SECRET_KEY,
+                "A secret key (sk_…) is in this page. Use the public key (pk_…) and rotate the secret one.",
+                "",
+            );
             return;
         }
         let Some(url) = cx.core.config.config_url() else {
@@ -141,13 +144,4 @@ fn retry_config(retry_after_seconds: Option<u32>, cx: &mut Cx<'_>) {
     let asked = u64::from(retry_after_seconds.unwrap_or(0)) * 1_000;
     let delay = step / 2 + cx.core.random.below(step);
     cx.timer(Timer::Config, delay.max(asked.min(CONFIG_RETRY_CAP_MS)));
-}
-
-fn secret_key() -> HostEvent {
-    HostEvent::Error {
-        message: String::from(
-            "A secret key (sk_…) is in this page. Use the public key (pk_…) and rotate the secret one.",
-        ),
-        code: Some(String::from(SECRET_KEY)),
-    }
 }

@@ -236,7 +236,7 @@ impl Panel {
     }
 
     /// Asks nothing for a while: as long as the server says, or by the backoff.
-    pub fn hold(&mut self, retry_after_seconds: Option<u32>, failure: Failure, cx: &mut Cx<'_>) {
+    pub fn hold(&mut self, retry_after_seconds: Option<u32>, failure: &Failure, cx: &mut Cx<'_>) {
         let mut delay = self.link.backoff.fail(&mut cx.core.random);
         if let Some(seconds) = retry_after_seconds {
             let asked = u64::from(seconds.min(LOCK_SECONDS)) * 1_000;
@@ -248,7 +248,7 @@ impl Panel {
         if self.link.backoff.failures() == 2 && !self.link.complained {
             self.link.complained = true;
             let own = cx.core.words.unreachable;
-            cx.fail(Some(failure.code), Some(failure.message), own);
+            cx.fail(&failure.code, &failure.message, own);
         }
     }
 

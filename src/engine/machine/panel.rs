@@ -1,13 +1,14 @@
 //! The mounted panel: open or closed, what the visitor writes, unread count, locks. The transport behind it is in
 //! [`super::link`] (requests, stream) and [`super::peer`] (data channel); what arrives is taken in [`super::receive`].
 
-use super::core::Cx;
+use super::core::{Cx, complaint};
 use super::link::Link;
 use super::peer::Peer;
 use super::{Msg, Ui};
 use crate::engine::effect::{Effect, Failure, Focus, Millis, Stored, Timer};
 use crate::engine::error::{QUEUE_FULL, clip};
-use crate::engine::event::{EventName, HostEvent, TranscriptLine};
+use crate::engine::event::EventName;
+use crate::engine::json::Json;
 use crate::engine::limits::{
     LOCK_SECONDS, OUTBOX_MESSAGES, TRANSCRIPT_LINE_BYTES, TRANSCRIPT_LINES,
 };
@@ -69,7 +70,7 @@ impl Panel {
             panel.outbox.push(client_id.clone(), text.clone());
         }
         cx.render();
-        cx.emit(HostEvent::Ready);
+        cx.emit(EventName::Ready, Json::default());
         panel.drive(cx);
         panel.tell_connection(cx);
         panel
@@ -116,13 +117,8 @@ impl Panel {
             Ui::RetryPressed => self.retry(cx),
             Ui::ResendPressed(key) => self.resend(key, cx),
             Ui::EscalatePressed => {
-                let event = HostEvent::Escalate {
-                    reason: None,
-                    context: Vec::new(),
-                    session_id: self.session_id().map(String::from),
-                    transcript: self.transcript(),
-                };
-                cx.emit(event);
+                let payload = escalation(None, &[], Some(self));
+                cx.emit(EventName::Escalate, payload);
             }
             // Taken by the stage.
             Ui::LauncherPressed => {}
@@ -137,11 +133,11 @@ impl Panel {
         if !self.open {
             self.open = true;
             cx.render();
-            cx.emit(HostEvent::Open);
+            cx.emit(EventName::Open, Json::default());
             if self.unread > 0 {
                 self.unread = 0;
                 self.unread_told = 0;
-                cx.emit(HostEvent::Unread { count: 0 });
+                cx.emit(EventName::Unread, Json::default().number("count", 0));
             }
             cx.core.record.seen_seq = cx.core.record.seen_seq.max(self.log.cursor());
             self.keep(cx);
@@ -159,7 +155,7 @@ impl Panel {
         }
         self.open = false;
         cx.render();
-        cx.emit(HostEvent::Close);
+        cx.emit(EventName::Close, Json::default());
         self.keep(cx);
         match by {
             By::Visitor => cx.run(Effect::Focus(Focus::Launcher)),
@@ -203,7 +199,7 @@ impl Panel {
         self.failed_turn = false;
         cx.render();
         self.keep(cx);
-        cx.emit(HostEvent::MessageSent { text });
+        cx.emit(EventName::MessageSent, Json::default().text("text", &text));
         self.drive(cx);
     }
 
@@ -240,13 +236,7 @@ impl Panel {
     }
 
     /// The limit is reached: the composer locks, with a countdown where the server says for how long.
-    pub fn lock(
-        &mut self,
-        code: Option<String>,
-        message: Option<String>,
-        seconds: Option<u32>,
-        cx: &mut Cx<'_>,
-    ) {
+    pub fn lock(&mut self, code: &str, message: &str, seconds: Option<u32>, cx: &mut Cx<'_>) {
         let seconds = seconds.map(|seconds| seconds.clamp(1, LOCK_SECONDS));
         let left_seconds = seconds.map_or(0, u64::from);
         self.limit = Some(Limit {
@@ -256,12 +246,11 @@ impl Panel {
         if seconds.is_some() {
             cx.timer(Timer::Countdown, 1_000);
         }
-        let message = message.filter(|message| !message.is_empty());
-        cx.emit(HostEvent::LimitReached {
-            message: message.unwrap_or_else(|| String::from(cx.core.words.limit)),
-            code,
-            retry_after_seconds: seconds,
-        });
+        let mut payload = complaint(code, message, cx.core.words.limit);
+        if let Some(seconds) = seconds {
+            payload = payload.number("retryAfterSeconds", seconds);
+        }
+        cx.emit(EventName::LimitReached, payload);
         cx.render();
     }
 
@@ -298,22 +287,22 @@ impl Panel {
     }
 
     /// The recent conversation, for `escalate`.
-    pub fn transcript(&self) -> Vec<TranscriptLine> {
+    fn transcript(&self) -> Vec<Json> {
         let items = self.log.items();
-        let from = items.len().saturating_sub(TRANSCRIPT_LINES);
-        let line = |(role, text): (Role, &str)| {
-            let role = match role {
+        let recent = items
+            .iter()
+            .skip(items.len().saturating_sub(TRANSCRIPT_LINES));
+        let mut lines = Vec::new();
+        for item in recent {
+            let role = match item.role {
                 Role::User => "user",
                 Role::Agent => "agent",
-                Role::System => return None,
+                Role::System => continue,
             };
-            let text = String::from(clip(text, TRANSCRIPT_LINE_BYTES));
-            Some(TranscriptLine { role, text })
-        };
-        let recent = items.iter().skip(from);
-        recent
-            .filter_map(|item| line((item.role, &item.text)))
-            .collect()
+            let text = clip(&item.text, TRANSCRIPT_LINE_BYTES);
+            lines.push(Json::default().text("role", role).text("text", text));
+        }
+        lines
     }
 
     pub fn session_id(&self) -> Option<&str> {
@@ -343,11 +332,11 @@ impl Panel {
     }
 
     /// The server will never take this message.
-    pub fn refused(&mut self, client_id: &str, failure: Failure, cx: &mut Cx<'_>) {
+    pub fn refused(&mut self, client_id: &str, failure: &Failure, cx: &mut Cx<'_>) {
         if self.outbox.remove(client_id) {
             self.log.mark_own(client_id, ItemState::Failed);
             self.keep(cx);
-            cx.fail(Some(failure.code), Some(failure.message), "");
+            cx.fail(&failure.code, &failure.message, "");
             cx.run(Effect::Announce(String::from(cx.core.words.not_sent)));
             cx.render();
         }
@@ -376,6 +365,22 @@ impl Panel {
     pub fn offers_person(&self, cx: &super::core::Core) -> bool {
         self.log.offer_person() && cx.bus.hears(EventName::Escalate)
     }
+}
+
+/// Payload of the `escalate` event: what the page wants to hand on, and the conversation.
+pub(super) fn escalation(
+    reason: Option<&str>,
+    context: &[(String, String)],
+    panel: Option<&Panel>,
+) -> Json {
+    let session = panel.and_then(Panel::session_id);
+    let transcript = panel.map(Panel::transcript).unwrap_or_default();
+    let context = Json::entries(context)
+        .maybe("sessionId", session)
+        .list("transcript", transcript);
+    Json::default()
+        .maybe("reason", reason)
+        .object("context", context)
 }
 
 /// One kind of line break, no other control characters, no space around.

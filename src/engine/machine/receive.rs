@@ -4,7 +4,8 @@ use super::core::Cx;
 use super::link::Purpose;
 use super::panel::Panel;
 use crate::engine::effect::{Effect, Failure, Id};
-use crate::engine::event::HostEvent;
+use crate::engine::event::EventName;
+use crate::engine::json::Json;
 use crate::engine::markdown;
 use crate::engine::session::log::Applied;
 use crate::engine::session::outbox::Way;
@@ -40,6 +41,8 @@ impl Panel {
             return true;
         }
         let applied = self.log.apply(event, alone);
+        let code = event.code.as_deref().unwrap_or("");
+        let message = event.message.as_deref().unwrap_or("");
         let live = self.log.cursor() > self.history_end;
         match applied {
             Applied::Nothing => {}
@@ -60,13 +63,12 @@ impl Panel {
                 self.failed_turn = true;
                 if live {
                     let own = cx.core.words.turn_failed;
-                    cx.fail(event.code.take(), event.message.take(), own);
+                    cx.fail(code, message, own);
                     cx.run(Effect::Announce(String::from(own)));
                 }
             }
             Applied::Limit => {
                 if live {
-                    let (code, message) = (event.code.take(), event.message.take());
                     self.lock(code, message, event.retry_after_seconds, cx);
                 }
             }
@@ -101,13 +103,14 @@ impl Panel {
         self.failed(purpose, self.link.token.generation(), failure, cx);
     }
 
-    fn answered(&mut self, event: &mut SessionEvent, live: bool, cx: &mut Cx<'_>) {
-        let (seq, text) = (self.log.cursor(), event.text.take().unwrap_or_default());
+    fn answered(&mut self, event: &SessionEvent, live: bool, cx: &mut Cx<'_>) {
+        let (seq, text) = (self.log.cursor(), event.text.as_deref().unwrap_or(""));
         if live {
             if self.open {
-                cx.run(Effect::Announce(markdown::plain(&text)));
+                cx.run(Effect::Announce(markdown::plain(text)));
             }
-            cx.emit(HostEvent::MessageReceived { text });
+            let payload = Json::default().text("text", text);
+            cx.emit(EventName::MessageReceived, payload);
         }
         if self.open {
             cx.core.record.seen_seq = cx.core.record.seen_seq.max(seq);
@@ -127,7 +130,8 @@ impl Panel {
     fn tell_unread(&mut self, cx: &mut Cx<'_>) {
         if self.unread != self.unread_told {
             self.unread_told = self.unread;
-            cx.emit(HostEvent::Unread { count: self.unread });
+            let payload = Json::default().number("count", self.unread);
+            cx.emit(EventName::Unread, payload);
             cx.render();
         }
     }

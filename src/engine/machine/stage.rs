@@ -3,14 +3,14 @@
 
 use super::core::{Cx, Unsettled};
 use super::fetch::ask_config;
-use super::panel::{By, Panel};
+use super::panel::{By, Panel, escalation};
 use super::{Boot, Msg, Ui};
 use crate::engine::command::Command;
 use crate::engine::config::check::check;
 use crate::engine::config::{Layer, Source};
 use crate::engine::effect::{Effect, Stored, Timer};
 use crate::engine::error::{ALREADY_MOUNTED, QUEUE_FULL};
-use crate::engine::event::HostEvent;
+use crate::engine::event::EventName;
 use crate::engine::limits::QUEUE_CALLS;
 use crate::engine::random::Random;
 use karta_protocol::ErrorCode;
@@ -120,7 +120,7 @@ impl Stage {
             return;
         };
         for event in unsettled.events {
-            cx.emit(event);
+            cx.emit(event.name, event.payload);
         }
         if unsettled.resume {
             self.resume(cx);
@@ -175,7 +175,14 @@ impl Stage {
             Command::Off { event, callback } => cx.core.bus.off(event, callback),
             Command::Init(layer) => self.init(*layer, cx),
             Command::Identify(identity) => cx.core.identity = Some(*identity),
-            Command::Escalate { reason, context } => self.escalate(reason, context, cx),
+            Command::Escalate { reason, context } => {
+                let panel = match self {
+                    Stage::Panel(panel) => Some(&**panel),
+                    _ => None,
+                };
+                let payload = escalation(reason.as_deref(), &context, panel);
+                cx.emit(EventName::Escalate, payload);
+            }
             Command::Shutdown => self.stop(false, cx),
             Command::Reset => self.stop(true, cx),
             other => self.call(other, by, cx),
@@ -306,28 +313,6 @@ impl Stage {
         if let Stage::Launcher = self {
             *self = Stage::Panel(Box::new(Panel::mount(cx)));
         }
-    }
-
-    fn escalate(
-        &mut self,
-        reason: Option<String>,
-        context: Vec<(String, String)>,
-        cx: &mut Cx<'_>,
-    ) {
-        let transcript = match self {
-            Stage::Panel(panel) => panel.transcript(),
-            _ => Vec::new(),
-        };
-        let session_id = match self {
-            Stage::Panel(panel) => panel.session_id().map(String::from),
-            _ => None,
-        };
-        cx.emit(HostEvent::Escalate {
-            reason,
-            context,
-            session_id,
-            transcript,
-        });
     }
 
     /// `shutdown` keeps the visitor, `reset` forgets. Subscriptions stay: a page subscribes once and may start again.

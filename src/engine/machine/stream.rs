@@ -4,7 +4,8 @@ use super::core::Cx;
 use super::link::Purpose;
 use super::panel::Panel;
 use crate::engine::effect::{Effect, Failure, Id, Millis};
-use crate::engine::event::HostEvent;
+use crate::engine::event::EventName;
+use crate::engine::json::Json;
 use crate::engine::limits::STREAM_GOOD_MS;
 use crate::engine::text::number;
 
@@ -119,7 +120,7 @@ impl Panel {
     /// Something is missing in what came: ask again from the cursor, calmly.
     pub fn resubscribe(&mut self, cx: &mut Cx<'_>) {
         self.close_stream(cx);
-        self.hold(None, Failure::default(), cx);
+        self.hold(None, &Failure::default(), cx);
     }
 
     /// The `connection` event, when the state has changed.
@@ -128,7 +129,7 @@ impl Panel {
         self.link.was_connected |= matches!(state, "connected" | "realtime");
         if self.link.told != state {
             self.link.told = state;
-            cx.emit(HostEvent::Connection { state });
+            cx.emit(EventName::Connection, Json::default().text("state", state));
             cx.render();
         }
     }

@@ -87,7 +87,7 @@ impl Cx<'_> {
             message
         };
         self.warn(code, message);
-        self.fail(Some(String::from(code)), None, message);
+        self.fail(code, message, "");
         self.render();
     }
 }

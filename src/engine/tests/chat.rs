@@ -3,10 +3,11 @@
 use super::fake::*;
 use crate::engine::command::Command;
 use crate::engine::effect::{Effect, Id, Stored};
-use crate::engine::event::{EventName, HostEvent};
+use crate::engine::event::EventName;
 use crate::engine::machine::{Boot, Msg, Ui};
 use crate::engine::view_model::{ItemState, Tone};
 use karta_protocol::{CreateSession, EventType, SessionEvent};
+use serde_json::json;
 
 fn returning(open: bool, seen_seq: u64) -> Boot {
     Boot {
@@ -46,13 +47,10 @@ fn open_leads_to_token_session_and_stream() {
     assert_eq!(world.panel().status, "Online");
     assert_eq!(world.panel().status_tone, Tone::Good);
     assert_eq!(world.event_names(), ["ready", "open", "session:started"]);
-    let states: Vec<HostEvent> = world
-        .events()
-        .into_iter()
-        .filter(|e| e.name() == EventName::Connection)
-        .collect();
-    let expected = ["connecting", "connected"].map(|state| HostEvent::Connection { state });
-    assert_eq!(states, expected);
+    assert_eq!(
+        world.heard(EventName::Connection),
+        ["connecting", "connected"].map(|state| json!({"state": state}))
+    );
 }
 
 #[test]
@@ -252,12 +250,7 @@ fn history_not_seen_counts_as_unread_once() {
     ] {
         world.frame(event);
     }
-    let unread: Vec<HostEvent> = world
-        .events()
-        .into_iter()
-        .filter(|event| event.name() == EventName::Unread)
-        .collect();
-    assert_eq!(unread, [HostEvent::Unread { count: 2 }]);
+    assert_eq!(world.heard(EventName::Unread), [json!({"count": 2})]);
     assert_eq!(world.lines().last(), Some(&"again"));
 }
 
@@ -277,12 +270,10 @@ fn unread_counts_while_closed_and_falls_to_zero_on_open() {
         Some(2)
     );
     world.open();
-    let unread: Vec<HostEvent> = world
-        .events()
-        .into_iter()
-        .filter(|event| event.name() == EventName::Unread)
-        .collect();
-    assert_eq!(unread, [1, 2, 0].map(|count| HostEvent::Unread { count }));
+    assert_eq!(
+        world.heard(EventName::Unread),
+        [1, 2, 0].map(|count| json!({"count": count}))
+    );
     world.call(Command::Close);
     world.forget_effects();
     world.open();
@@ -309,11 +300,8 @@ fn failed_turn_offers_a_retry() {
         Some("Something went wrong with this answer.")
     );
     assert_eq!(
-        world.events(),
-        [HostEvent::Error {
-            message: "The model is down.".into(),
-            code: Some("agent_failed".into()),
-        }]
+        world.heard(EventName::Error),
+        [json!({"message": "The model is down.", "code": "agent_failed"})]
     );
     world.send(Msg::Ui(Ui::RetryPressed));
     assert_eq!(

@@ -3,10 +3,11 @@
 use super::fake::*;
 use crate::engine::command::Command;
 use crate::engine::effect::{Effect, Failure, Timer};
-use crate::engine::event::{EventName, HostEvent};
+use crate::engine::event::EventName;
 use crate::engine::machine::{Boot, Msg, Ui};
 use crate::engine::view_model::ItemState;
 use karta_protocol::{ErrorCode, EventType, GuestRequest, RefreshRequest, SessionEvent};
+use serde_json::json;
 
 const EVENTS: &str = "/sessions/s_1/events";
 
@@ -149,7 +150,7 @@ fn what_is_typed_while_the_server_is_away_goes_once_it_is_back() {
     let errors = world
         .events()
         .iter()
-        .filter(|event| event.name() == EventName::Error)
+        .filter(|event| event.name == EventName::Error)
         .count();
     assert_eq!(errors, 1, "the page is told once per outage");
     world.begin_session("s_1", 0);
@@ -363,13 +364,13 @@ fn limit_locks_the_composer_with_a_countdown_and_then_goes_on() {
     world.reply_err(EVENTS, retry_after(429, "limit_reached", 65));
     assert!(!world.panel().composer.enabled);
     assert!(world.banner().is_some_and(|text| text.ends_with("1:05")));
-    let limits: Vec<HostEvent> = world
-        .events()
-        .into_iter()
-        .filter(|e| e.name() == EventName::LimitReached)
-        .collect();
-    assert!(
-        matches!(&limits[..], [HostEvent::LimitReached { code: Some(code), retry_after_seconds: Some(65), .. }] if code == "limit_reached")
+    assert_eq!(
+        world.heard(EventName::LimitReached),
+        [json!({
+            "message": "The chat has reached its limit for now.",
+            "code": "limit_reached",
+            "retryAfterSeconds": 65,
+        })]
     );
     world.say("not taken");
     world.call(Command::SendMessage("nor this".into()));
@@ -415,14 +416,8 @@ fn refusal_of_the_page_is_final_and_kind() {
         world.say("hi");
         world.reply_err("/auth/guest", failure(403, code));
         assert_eq!(world.warnings(), [code], "one warning");
-        let told = world
-            .events()
-            .iter()
-            .filter(
-                |event| matches!(event, HostEvent::Error { code: Some(have), .. } if have == code),
-            )
-            .count();
-        assert_eq!(told, 1);
+        let told = world.heard(EventName::Error);
+        assert!(told.len() == 1 && told[0]["code"] == code, "{told:?}");
         assert!(world.banner().is_some());
         assert!(!world.panel().composer.enabled);
         world.forget_effects();

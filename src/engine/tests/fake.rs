@@ -300,6 +300,15 @@ impl World {
             .expect("a peer was opened")
     }
 
+    /// Payloads of the events of this name, as the page gets them.
+    pub fn heard(&self, name: EventName) -> Vec<serde_json::Value> {
+        let events = self.events();
+        let named = events.iter().filter(|event| event.name == name);
+        named
+            .map(|event| serde_json::to_value(&event.payload).expect("a payload is JSON"))
+            .collect()
+    }
+
     /// What went to the page, in order.
     pub fn events(&self) -> Vec<HostEvent> {
         self.edge
@@ -316,7 +325,7 @@ impl World {
         let name = |event: &HostEvent| {
             let all = EventName::ALL.iter();
             all.clone()
-                .find(|(have, _)| *have == event.name())
+                .find(|(have, _)| *have == event.name)
                 .map_or("", |(_, name)| *name)
         };
         self.events()

@@ -5,7 +5,7 @@
 use super::fake::*;
 use crate::engine::command::Command;
 use crate::engine::effect::{Effect, Expect, HttpRequest, Id, Reply};
-use crate::engine::event::HostEvent;
+use crate::engine::event::EventName;
 use crate::engine::machine::{Boot, Msg, Ui};
 use crate::engine::view_model::{ItemState, Role};
 use karta_protocol::{ClientEvent, EventType, SessionEvent};
@@ -466,7 +466,7 @@ impl Sim {
             .world
             .events()
             .iter()
-            .filter(|event| **event == HostEvent::Ready)
+            .filter(|event| event.name == EventName::Ready)
             .count();
         assert_eq!(ready, 1);
         let received = self
@@ -660,7 +660,7 @@ proptest! {
             let fresh = world.effects().get(effects..).unwrap_or_default().to_vec();
             for effect in fresh {
                 match effect {
-                    Effect::Call { event: HostEvent::Ready, .. } => {
+                    Effect::Call { event, .. } if event.name == EventName::Ready => {
                         mounts += 1;
                         prop_assert!(mounts <= 1, "ready twice in one mount");
                     }
