@@ -109,8 +109,7 @@ impl Edge for BrowserEdge {
             Effect::ClosePeer(id) => self.close_peer(id),
             Effect::SetTimer { timer, delay_ms } => self.clock.set(timer, delay_ms),
             Effect::ClearTimer(timer) => self.clock.clear(timer),
-            Effect::Store { key, record } => storage::store(&key, &record),
-            Effect::ForgetStored { key } => storage::forget(&key),
+            Effect::Store { key, record } => storage::store(&key, record.as_deref()),
             Effect::Render => self.stale = true,
             Effect::Focus(focus) => {
                 self.flush(machine);

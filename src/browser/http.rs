@@ -7,6 +7,7 @@ use super::{inbox, wire};
 use crate::engine::command::Secret;
 use crate::engine::effect::{Body, Expect, Failure, HttpRequest, Id, Method, Reply};
 use crate::engine::machine::Msg;
+use crate::engine::text::cut::digits;
 use gloo_net::http::{Request, Response};
 use js_sys::Object;
 use wasm_bindgen::prelude::*;
@@ -153,7 +154,8 @@ fn header(response: &Response, name: &str) -> String {
 fn refused(response: &Response, body: &str) -> Failure {
     let mut failure = failure(response.status(), &wire::object(body).unwrap_or_default());
     if failure.retry_after_seconds.is_none() {
-        failure.retry_after_seconds = header(response, "retry-after").parse().ok();
+        let wait = digits(&header(response, "retry-after"));
+        failure.retry_after_seconds = u32::try_from(wait).ok().filter(|wait| *wait > 0);
     }
     failure
 }

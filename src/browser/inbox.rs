@@ -4,11 +4,10 @@
 use crate::engine::machine::Msg;
 use js_sys::Function;
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use wasm_bindgen::JsValue;
 
 thread_local! {
-    static INBOX: RefCell<VecDeque<Msg>> = const { RefCell::new(VecDeque::new()) };
+    static INBOX: RefCell<Vec<Msg>> = const { RefCell::new(Vec::new()) };
     static PUMP: RefCell<Option<Function>> = const { RefCell::new(None) };
 }
 
@@ -19,7 +18,7 @@ pub fn set_pump(pump: Function) {
 
 /// Puts a message in; somebody drains soon.
 pub fn enqueue(msg: Msg) {
-    INBOX.with_borrow_mut(|inbox| inbox.push_back(msg));
+    INBOX.with_borrow_mut(|inbox| inbox.push(msg));
 }
 
 /// Puts a message in and drains, unless a drain is under way. False: this instance has crashed, and nobody takes messages any more.
@@ -34,10 +33,7 @@ pub fn post(msg: Msg) -> bool {
     alive
 }
 
-pub fn take() -> Option<Msg> {
-    INBOX.with_borrow_mut(VecDeque::pop_front)
-}
-
-pub fn is_empty() -> bool {
-    INBOX.with_borrow(VecDeque::is_empty)
+/// All that waits, in order.
+pub fn take() -> Vec<Msg> {
+    INBOX.take()
 }

@@ -67,11 +67,8 @@ pub enum Effect {
     Store {
         /// Public key: one record each.
         key: String,
-        record: Box<Stored>,
-    },
-    /// Remove what [`Effect::Store`] kept.
-    ForgetStored {
-        key: String,
+        /// A [`Stored`] as text. None: removed.
+        record: Option<String>,
     },
     /// Bring the screen in line with the view model.
     Render,
@@ -118,7 +115,7 @@ pub struct IceServer {
     pub credential: Secret,
 }
 
-/// What survives a reload: one small record per public key.
+/// What survives a reload: one small record per public key, kept as text ([`super::session::record`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
     pub visitor_id: Option<String>,

@@ -20,7 +20,7 @@ use self::stage::Stage;
 use super::command::Command;
 use super::config::Layer;
 use super::dialect::Rejection;
-use super::effect::{Effect, Failure, Id, Millis, Reply, Stored, Timer};
+use super::effect::{Effect, Failure, Id, Millis, Reply, Timer};
 use karta_protocol::SessionEvent;
 
 /// Facts that reach the engine. Ids are those of the effect that asked.
@@ -76,7 +76,7 @@ pub enum Msg {
     /// Another tab of the same visitor wrote the stored record (`storage` event), or removed it.
     StoredElsewhere {
         key: String,
-        record: Option<Box<Stored>>,
+        record: Option<String>,
     },
 }
 
@@ -115,7 +115,7 @@ pub struct Boot {
     /// A peer connection can be constructed.
     pub webrtc: bool,
     /// Each record that storage held, by public key.
-    pub stored: Vec<(String, Stored)>,
+    pub stored: Vec<(String, String)>,
 }
 
 /// The widget's whole state: what is true in every phase, and the phase.
@@ -144,7 +144,7 @@ impl Machine {
         }
     }
 
-    /// Public key in force: under it, the browser layer keeps [`Stored`].
+    /// Public key in force: under it, the browser layer keeps its record.
     pub fn key(&self) -> Option<&str> {
         self.core.config.key.as_deref()
     }

@@ -7,6 +7,8 @@
 mod blocks;
 mod span;
 
+use super::text::cut::cut;
+
 /// Text after this many bytes is shown unformatted.
 const MAX_FORMATTED: usize = 64 * 1024;
 /// Longest link target, in bytes.
@@ -157,14 +159,6 @@ pub fn is_bidi(c: char) -> bool {
 /// The first `limit` bytes at most, cut between characters.
 fn bounded(text: &str, limit: usize) -> &str {
     crate::engine::error::clip(text, limit)
-}
-
-/// What stands before the first `mark` (an ASCII character) and what behind it; everything and nothing where there is none.
-fn cut(text: &str, mark: u8) -> (&str, &str) {
-    let at = text.bytes().position(|byte| byte == mark);
-    let at = at.unwrap_or(text.len());
-    let before = text.get(..at).unwrap_or("");
-    (before, text.get(at + 1..).unwrap_or(""))
 }
 
 // proptest, which these use, does not build for wasm.

@@ -3,4 +3,5 @@
 pub mod backoff;
 pub mod log;
 pub mod outbox;
+pub mod record;
 pub mod token;

@@ -1,5 +1,6 @@
 //! Fixed words, per locale. One static table a language; the launcher's two words stand apart, so that its bundle carries no others.
 
+pub mod cut;
 mod de;
 mod en;
 pub mod number;

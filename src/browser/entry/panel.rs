@@ -8,14 +8,14 @@ use crate::browser::screen::Screen;
 use crate::browser::{callbacks, http, inbox, page, raw, rtc, storage, wire};
 use crate::engine::dialect::{attributes, karta};
 use crate::engine::effect::Failure;
-use crate::engine::machine::{Boot, Msg};
-use crate::engine::shell::{Edge, Shell};
+use crate::engine::machine::{Boot, Machine, Msg};
+use crate::engine::shell;
 use js_sys::Function;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 
 struct App {
-    shell: Shell,
+    machine: Machine,
     edge: BrowserEdge,
 }
 
@@ -48,7 +48,7 @@ pub fn karta_start(options: &JsValue) {
         signal,
     );
     APP.set(Some(App {
-        shell: Shell::new(),
+        machine: Machine::new(),
         edge,
     }));
     inbox::enqueue(Msg::Booted(Box::new(boot)));
@@ -78,20 +78,19 @@ pub fn karta_drain() {
         let Ok(mut app) = app.try_borrow_mut() else {
             return;
         };
-        let Some(App { shell, edge }) = &mut *app else {
+        let Some(App { machine, edge }) = &mut *app else {
             return;
         };
-        while let Some(msg) = inbox::take() {
-            edge.heard(&msg);
-            shell.push(msg);
-            while let Some(effects) = shell.step(edge.now()) {
-                for effect in effects {
-                    edge.run(effect, &shell.machine);
-                }
+        loop {
+            let msgs = inbox::take();
+            if msgs.is_empty() {
+                return;
             }
-            if inbox::is_empty() {
-                edge.flush(&shell.machine);
+            for msg in msgs {
+                edge.heard(&msg);
+                shell::step(machine, msg, edge);
             }
+            edge.flush(machine);
         }
     });
 }

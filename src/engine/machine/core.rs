@@ -27,9 +27,8 @@ pub(super) struct Core {
     /// Who the page says the visitor is, for the next session.
     pub identity: Option<Identity>,
     /// Every record that storage held, by key, and the one in force.
-    pub records: Vec<(String, Stored)>,
+    pub records: Vec<(String, String)>,
     pub record: Stored,
-    written: Option<Stored>,
     pub fetch: Fetch,
     /// The server refuses this page for good: its code.
     pub halt: Option<&'static str>,
@@ -82,7 +81,6 @@ impl Default for Core {
             identity: None,
             records: Vec::new(),
             record: Stored::default(),
-            written: None,
             fetch: Fetch::default(),
             halt: None,
             unsettled: None,
@@ -108,8 +106,7 @@ impl Core {
             .records
             .iter()
             .find(|(have, _)| Some(have.as_str()) == key);
-        self.record = found.map(|(_, record)| record.clone()).unwrap_or_default();
-        self.written = found.map(|(_, record)| record.clone());
+        self.record = found.map_or_else(Stored::default, |(_, record)| Stored::read(record));
     }
 }
 
@@ -226,36 +223,31 @@ impl Cx<'_> {
 
     /// Keeps the record, if it says anything new.
     pub fn store(&mut self) {
-        let Core {
-            record,
-            written,
-            records,
-            config,
-            ..
-        } = &mut *self.core;
-        let Some(key) = config
-            .key
-            .clone()
-            .filter(|_| written.as_ref() != Some(record))
-        else {
-            return;
-        };
-        *written = Some(record.clone());
-        records.retain(|(have, _)| *have != key);
-        records.push((key.clone(), record.clone()));
-        let record = Box::new(record.clone());
-        self.out.push(Effect::Store { key, record });
+        let record = self.core.record.write();
+        self.keep(Some(record));
     }
 
     /// Forgets visitor, session, identity and what was not sent.
     pub fn forget(&mut self) {
-        let Core {
-            records, config, ..
-        } = &mut *self.core;
-        records.retain(|(have, _)| Some(have) != config.key.as_ref());
         self.core.record = Stored::default();
-        self.core.written = None;
         self.core.identity = None;
+        self.keep(None);
+    }
+
+    fn keep(&mut self, record: Option<String>) {
+        let Some(key) = self.core.config.key.clone() else {
+            return;
+        };
+        let records = &mut self.core.records;
+        let at = records.iter().position(|(have, _)| *have == key);
+        let known = at.map(|at| records.swap_remove(at).1);
+        let news = known != record;
+        if let Some(record) = &record {
+            records.push((key.clone(), record.clone()));
+        }
+        if news {
+            self.run(Effect::Store { key, record });
+        }
     }
 }
 

@@ -344,9 +344,6 @@ impl Stage {
         *self = Stage::Stopped;
         if forget {
             cx.forget();
-            if let Some(key) = cx.core.config.key.clone() {
-                cx.run(Effect::ForgetStored { key });
-            }
         } else if mounted {
             cx.core.record.open = false;
             cx.store();
@@ -364,10 +361,10 @@ impl Stage {
         }
     }
 
-    fn stored_elsewhere(&mut self, stored: Option<Box<Stored>>, cx: &mut Cx<'_>) {
-        match (stored, &mut *self) {
-            (Some(stored), Stage::Panel(panel)) => panel.stored_elsewhere(*stored, cx),
-            (Some(stored), Stage::Launcher | Stage::Waiting(_)) => cx.core.record = *stored,
+    fn stored_elsewhere(&mut self, record: Option<String>, cx: &mut Cx<'_>) {
+        match (record.map(|record| Stored::read(&record)), &mut *self) {
+            (Some(stored), Stage::Panel(panel)) => panel.stored_elsewhere(stored, cx),
+            (Some(stored), Stage::Launcher | Stage::Waiting(_)) => cx.core.record = stored,
             // Another tab has reset: this one forgets too. Its page has not asked for the button to go, so that stays.
             (None, Stage::Panel(panel)) => {
                 panel.stop(cx);

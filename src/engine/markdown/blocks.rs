@@ -1,7 +1,8 @@
 //! Lines → blocks: paragraphs, headings, quotes, lists of two levels, fenced code.
 
 use super::span::inline;
-use super::{Doc, Tag, cut};
+use super::{Doc, Tag};
+use crate::engine::text::cut::cut;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Open {

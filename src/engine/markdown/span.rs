@@ -1,6 +1,7 @@
 //! Inline formatting: one block's text → emphasis, code, links, line breaks.
 
-use super::{Doc, MAX_LINK_TARGET, Tag, bounded, cut, safe_href};
+use super::{Doc, MAX_LINK_TARGET, Tag, bounded, safe_href};
+use crate::engine::text::cut::cut;
 
 /// How deep emphasis may nest. Deeper markers stay text.
 const MAX_DEPTH: u8 = 4;

@@ -19,7 +19,8 @@ fn returning(open: bool, seen_seq: u64) -> Boot {
                 open,
                 seen_seq,
                 outbox: vec![],
-            },
+            }
+            .write(),
         )],
         ..boot()
     }

@@ -6,7 +6,7 @@ use crate::engine::effect::{Body, Effect, Failure, HttpRequest, Id, Millis, Repl
 use crate::engine::event::{EventName, HostEvent};
 use crate::engine::json::Json;
 use crate::engine::machine::{Boot, Machine, Msg, Ui};
-use crate::engine::shell::{Edge, Shell};
+use crate::engine::shell::{self, Edge};
 use crate::engine::view_model::{Item, PanelView};
 use karta_protocol::{
     AgentProfile, ClientEvent, EventType, Features, SessionEvent, SessionInfo, TokenReply,
@@ -39,9 +39,10 @@ impl Edge for Journal {
             Effect::ClearTimer(timer) => self.timers.retain(|(have, _)| have != timer),
             Effect::Store { key, record } => {
                 self.stored.retain(|(have, _)| have != key);
-                self.stored.push((key.clone(), (**record).clone()));
+                let record = record.as_ref().map(|record| Stored::read(record));
+                self.stored
+                    .extend(record.map(|record| (key.clone(), record)));
             }
-            Effect::ForgetStored { key } => self.stored.retain(|(have, _)| have != key),
             Effect::Render => drop(machine.view()),
             _ => {}
         }
@@ -50,7 +51,7 @@ impl Edge for Journal {
 }
 
 pub struct World {
-    shell: Shell,
+    machine: Machine,
     edge: Journal,
 }
 
@@ -94,9 +95,13 @@ impl World {
     /// Boots and subscribes to every event.
     pub fn new(boot: Boot) -> World {
         let mut world = World {
-            shell: Shell::new(),
+            machine: Machine::new(),
             edge: Journal {
-                stored: boot.stored.clone(),
+                stored: boot
+                    .stored
+                    .iter()
+                    .map(|(key, record)| (key.clone(), Stored::read(record)))
+                    .collect(),
                 ..Journal::default()
             },
         };
@@ -142,12 +147,7 @@ impl World {
     // ── in ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     pub fn send(&mut self, msg: Msg) {
-        self.shell.push(msg);
-        while let Some(effects) = self.shell.step(self.edge.now()) {
-            for effect in effects {
-                self.edge.run(effect, &self.shell.machine);
-            }
-        }
+        shell::step(&mut self.machine, msg, &mut self.edge);
     }
 
     pub fn call(&mut self, command: Command) {
@@ -279,8 +279,7 @@ impl World {
 
     /// The stream of [`World::chatting`], after its effects were forgotten.
     fn kept(&self) -> Option<(Id, String)> {
-        self.shell
-            .machine
+        self.machine
             .stream_for_tests()
             .map(|id| (id, String::new()))
     }
@@ -296,7 +295,7 @@ impl World {
                 _ => None,
             });
         found
-            .or_else(|| self.shell.machine.peer_for_tests())
+            .or_else(|| self.machine.peer_for_tests())
             .expect("a peer was opened")
     }
 
@@ -371,19 +370,15 @@ impl World {
     }
 
     pub fn machine(&self) -> &Machine {
-        &self.shell.machine
+        &self.machine
     }
 
     pub fn panel(&self) -> PanelView<'_> {
-        self.shell
-            .machine
-            .view()
-            .panel
-            .expect("the panel is mounted")
+        self.machine.view().panel.expect("the panel is mounted")
     }
 
     pub fn has_launcher(&self) -> bool {
-        self.shell.machine.view().launcher.is_some()
+        self.machine.view().launcher.is_some()
     }
 
     pub fn items(&self) -> &[Item] {

@@ -629,7 +629,7 @@ fn any_msg() -> impl Strategy<Value = Msg> {
         1 => prop::sample::select(vec![Msg::Online, Msg::Offline, Msg::PageHidden, Msg::PageRestored, Msg::Visible]),
         1 => any::<bool>().prop_map(|some| Msg::StoredElsewhere {
             key: KEY.into(),
-            record: some.then(|| Box::new(Stored::default())),
+            record: some.then(|| Stored::default().write()),
         }),
         2 => (0..9_u8, 0..9_u32).prop_map(|(which, key)| Msg::Ui(match which {
             0 => Ui::LauncherPressed,

@@ -20,8 +20,8 @@ fn record(outbox: &[(&str, &str)]) -> Stored {
 fn with(record: Stored) -> Boot {
     Boot {
         stored: vec![
-            ("pk_live_other".into(), Stored::default()),
-            (KEY.into(), record),
+            ("pk_live_other".into(), Stored::default().write()),
+            (KEY.into(), record.write()),
         ],
         ..boot()
     }
@@ -30,7 +30,7 @@ fn with(record: Stored) -> Boot {
 fn elsewhere(record: Option<Stored>) -> Msg {
     Msg::StoredElsewhere {
         key: KEY.into(),
-        record: record.map(Box::new),
+        record: record.map(|record| record.write()),
     }
 }
 
