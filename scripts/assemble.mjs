@@ -3,6 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import zlib from "node:zlib";
@@ -69,6 +70,13 @@ async function bundleGlue(file, short) {
   return result.outputFiles[0].text;
 }
 
+/** What pages load says nothing about the machine that built it. */
+function refusePaths(name, data) {
+  for (const folder of ["/root/", "/home/", "/Users/", `${os.homedir()}/`, `${process.cwd()}/`]) {
+    if (data.includes(folder)) throw new Error(`${name}: the module holds a path of this machine (${folder}…): see the flags in scripts/widget.sh`);
+  }
+}
+
 async function bundle(name) {
   const wasmIn = path.join(args.from, `${name}_bg.wasm`);
   const glueFile = path.join(args.from, `${name}.js`);
@@ -79,7 +87,9 @@ async function bundle(name) {
   const { glue, short } = renameInGlue(dropInitSync(glueIn, name), names, name);
   const glueOut = path.join(args.from, `${name}.renamed.js`);
   fs.writeFileSync(glueOut, glue);
-  return { js: Buffer.from(await bundleGlue(glueOut, short)), wasm: fs.readFileSync(wasmOut) };
+  const wasm = fs.readFileSync(wasmOut);
+  refusePaths(name, wasm);
+  return { js: Buffer.from(await bundleGlue(glueOut, short)), wasm };
 }
 
 async function loader(placeholders) {

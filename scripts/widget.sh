@@ -33,18 +33,20 @@ widget_inputs() {
 wasm_release() {
   local cargo=(cargo build --locked -p karta --lib --profile wasm --target wasm32-unknown-unknown --no-default-features --features "$1")
   WASM_OUT=$TARGET/wasm32-unknown-unknown/wasm/karta.wasm
+  # No path of the machine that builds gets into what pages load (scripts/assemble.mjs checks it).
+  local remap="--remap-path-prefix=$ROOT=karta --remap-path-prefix=$HOME=build"
   # A panic becomes one trap instruction, and the standard library is compiled for size: 43 → 34 kB.
   # Those are flags of the nightly compiler that the stable one obeys when told it may; the source itself needs none of them.
   if [ ! -f "$TARGET/karta-widget/plain" ]; then
     # Source locations and Debug texts could never be shown: 2 kB less.
-    RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zlocation-detail=none -Zfmt-debug=none" "${cargo[@]}" -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size \
+    RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zlocation-detail=none -Zfmt-debug=none $remap" "${cargo[@]}" -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size \
       -Zpanic-immediate-abort --config 'profile.wasm.panic="immediate-abort"' && return
     warn "the smallest build failed; trying a plain one (the bundle will be larger)"
     # One more try tells a compile error in our source from a toolchain that lacks these flags.
-    "${cargo[@]}" && touch "$TARGET/karta-widget/plain"
+    RUSTFLAGS=$remap "${cargo[@]}" && touch "$TARGET/karta-widget/plain"
     return
   fi
-  "${cargo[@]}"
+  RUSTFLAGS=$remap "${cargo[@]}"
 }
 
 wasm_dev() {

@@ -10,6 +10,7 @@ use crate::engine::limits::{
     BUSY_PING_MS, BUSY_PONG_DEADLINE_MS, PEER_ATTEMPTS, PEER_DEADLINE_MS, PEER_GOOD_MS,
     PONG_DEADLINE_MS,
 };
+use crate::engine::text::cut::cut;
 use karta_protocol::{EventType, PING_INTERVAL_MS, SessionEvent, client};
 
 #[derive(Default)]
@@ -285,16 +286,13 @@ impl Panel {
 
 /// `Location` as an address on our own server. Anything else is not followed: the token goes there.
 fn absolute(base_url: &str, location: &str) -> Option<String> {
-    let host_at = base_url.find("://")? + 3;
-    let end = base_url
-        .get(host_at..)?
-        .find('/')
-        .map_or(base_url.len(), |slash| host_at + slash);
-    let origin = base_url.get(..end)?;
+    let (scheme, rest) = cut(base_url, b':');
+    let (host, _) = cut(rest.strip_prefix("//")?, b'/');
+    let origin = [scheme, "://", host].concat();
     if location.starts_with('/') && !location.starts_with("//") {
-        return Some([origin, location].concat());
+        return Some([&origin, location].concat());
     }
-    let rest = location.strip_prefix(origin)?;
+    let rest = location.strip_prefix(&origin)?;
     rest.starts_with('/').then(|| String::from(location))
 }
 
