@@ -29,11 +29,17 @@ function stopwatch() {
   };
   requestAnimationFrame(frame);
   addEventListener("pointerdown", (e) => { marks.click ??= e.timeStamp; }, { capture: true });
-  addEventListener("keydown", (e) => { if (e.key === "Enter") { marks.enter = e.timeStamp; marks.token = undefined; } }, { capture: true });
+  addEventListener("keydown", (e) => { if (e.key === "Enter") { marks.enter = e.timeStamp; marks.token = undefined; marks.came = undefined; } }, { capture: true });
+  const send = RTCDataChannel.prototype.send;
+  RTCDataChannel.prototype.send = function (data) {
+    if (String(data).includes("user.message")) marks.left = performance.now();
+    return send.call(this, data);
+  };
   const create = RTCPeerConnection.prototype.createDataChannel;
   RTCPeerConnection.prototype.createDataChannel = function (...a) {
     const channel = create.apply(this, a);
     channel.addEventListener("open", () => { marks.channel ??= performance.now(); });
+    channel.addEventListener("message", (e) => { if (!marks.came && String(e.data).includes('"delta":true')) marks.came = performance.now(); });
     return channel;
   };
 }
@@ -74,24 +80,29 @@ async function conversation(world, model) {
   await until(async () => (await marks(tab)).channel, "the data channel");
   await tab.realtime();
   const { click, channel } = await marks(tab);
-  const token = [];
+  const parts = { all: [], out: [], server: [], screen: [] };
   for (let i = 0; i < 5; i += 1) {
     const expected = `token-${i}`;
     model.answers(`${expected} and then the rest of the answer`);
     await tab.page.evaluate((text) => { window.bench.expected = text; window.bench.token = undefined; }, expected);
     await tab.say(`Question ${i}`);
     await until(async () => (await marks(tab)).token, "the first token");
-    const { enter, token: at } = await marks(tab);
-    token.push(at - enter);
+    const { enter, left, came, token: at } = await marks(tab);
+    const call = model.calls.at(-1);
+    const provider = call.spokeAt - call.askedAt;
+    parts.all.push(at - enter - provider);
+    parts.out.push(left - enter);
+    parts.server.push(came - left - provider);
+    parts.screen.push(at - came);
     await tab.sees("agent", "rest of the answer");
     await until(async () => (await tab.said("agent")).filter((m) => m.state === "done" && m.text.includes("token-")).length === i + 1, "the end of the answer");
   }
   await tab.page.context().close();
-  return { channel: channel - click, token };
+  return { channel: channel - click, parts };
 }
 
 const percentile = (list, p) => [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.ceil((p / 100) * list.length) - 1)];
-const cells = (list) => `${percentile(list, 50).toFixed(0).padStart(8)} ${percentile(list, 95).toFixed(0).padStart(8)}`;
+const cells = (list) => `${percentile(list, 50).toFixed(1).padStart(8)} ${percentile(list, 95).toFixed(1).padStart(8)}`;
 
 const size = sizes();
 console.log(`${table(size)}\n`);
@@ -111,10 +122,14 @@ try {
   const talks = [];
   for (let i = 0; i < RUNS; i += 1) talks.push(await conversation(world, world.model));
   rows.push(["click -> data channel open", talks.map((t) => t.channel), "<= 250 p95"]);
-  rows.push(["send -> first token on screen (model answers at once)", talks.flatMap((t) => t.token), "<= 10 p50"]);
+  const part = (name) => talks.flatMap((t) => t.parts[name]);
+  rows.push(["send -> first token on screen, over the provider", part("all"), "<= 10 p50"]);
+  rows.push(["  key pressed -> message leaves the page", part("out"), ""]);
+  rows.push(["  message leaves -> first token arrives, over the provider", part("server"), ""]);
+  rows.push(["  first token arrives -> on screen", part("screen"), ""]);
 
-  console.log(`${"times, ms".padEnd(54)} ${"p50".padStart(8)} ${"p95".padStart(8)}   bar`);
-  for (const [name, list, bar] of rows) console.log(`${name.padEnd(54)} ${cells(list)}   ${bar}`);
+  console.log(`${"times, ms".padEnd(60)} ${"p50".padStart(8)} ${"p95".padStart(8)}   bar`);
+  for (const [name, list, bar] of rows) console.log(`${name.padEnd(60)} ${cells(list)}   ${bar}`);
 } finally {
   await world.close();
   await browser.close();

@@ -55,7 +55,9 @@ function stream(body, request, response) {
   };
   const call = {
     body, messages: body.messages, authorization: request.headers.authorization, closed: false,
-    write(text) { start(); choice({ content: text }); },
+    /** When the request was whole, and when the first word was sent: on `performance.now()`. */
+    askedAt: performance.now(), spokeAt: undefined,
+    write(text) { start(); call.spokeAt ??= performance.now(); choice({ content: text }); },
     end() {
       start();
       choice({}, "stop");
