@@ -56,8 +56,11 @@ impl FromRequestParts<App> for Caller {
             .tokens
             .check(token, now_ms / 1000)
             .map_err(|refusal| Fault::refused(refusal.code(), refusal.message()))?;
-        check_key_of(app, &claims, &parts.headers).await?;
-        refresh::refuse_spent(app.store.as_ref(), &claims, now_ms).await?;
+        let (key, spent) = tokio::join!(
+            check_key_of(app, &claims, &parts.headers),
+            refresh::refuse_spent(app.store.as_ref(), &claims, now_ms)
+        );
+        key.and(spent)?;
         Ok(Caller {
             who: claims.principal(),
             address: address(app, parts),

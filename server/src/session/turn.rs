@@ -164,14 +164,13 @@ async fn answer(
     let broken = |error: crate::store::StoreError| AgentFailure::Broken(error.to_string());
     let after = turn_seq.saturating_sub(history::WINDOW);
     let count = usize::try_from(turn_seq - after).unwrap_or(usize::MAX);
-    let events = inner
-        .store
-        .events(&record.info.id, after, count)
-        .await
-        .map_err(broken)?;
-    let conversation = history::read(&events);
     let agent_id = &record.agent_id;
-    let agent = inner.store.agent(agent_id).await.map_err(broken)?;
+    let (events, agent) = tokio::try_join!(
+        inner.store.events(&record.info.id, after, count),
+        inner.store.agent(agent_id)
+    )
+    .map_err(broken)?;
+    let conversation = history::read(&events);
     let agent = agent.ok_or_else(|| {
         AgentFailure::Misconfigured(format!("the session's agent {agent_id} is gone"))
     })?;

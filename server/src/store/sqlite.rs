@@ -70,6 +70,8 @@ impl SqliteStore {
             .await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
+            // A file in this process does not hang up; asking first would double the cost of every read.
+            .test_before_acquire(false)
             .connect_with(options.pragma("query_only", "1"))
             .await?;
         drop(lock);

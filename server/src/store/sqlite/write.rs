@@ -8,8 +8,8 @@ use crate::store::{
     AdminToken, Agent, Appended, KnowledgeDocument, SessionRecord, StoreError, User, WidgetKey,
 };
 use karta_protocol::{Branding, EventType, SessionEvent};
-use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteQueryResult};
+use sqlx::{QueryBuilder, Row as _};
 
 #[derive(Debug)]
 pub enum Write {
@@ -122,24 +122,27 @@ async fn append(
     events: &[SessionEvent],
     now: u64,
 ) -> Result<Wrote, StoreError> {
-    if let Some(id) = events.first().and_then(client_id) {
-        let sql = "SELECT seq FROM events WHERE session_id = ? AND client_id = ?";
-        let query = sqlx::query(sql).bind(session_id).bind(id);
-        if let Some(row) = query.fetch_optional(&mut *tx).await? {
-            return Ok(Wrote::Appended(Appended::Repeat(unsigned(&row, "seq")?)));
-        }
-    }
-    let sql = "SELECT last_seq, running, asked_seq, turn_seq FROM sessions WHERE id = ?";
+    // Each statement is a round trip to the connection's thread, so there are few: look, insert all, update.
+    let sql = "SELECT last_seq, running, asked_seq, turn_seq,
+                   (SELECT seq FROM events WHERE session_id = sessions.id AND client_id = ?) AS repeated
+               FROM sessions WHERE id = ?";
     let row = sqlx::query(sql)
+        .bind(events.first().and_then(client_id))
         .bind(session_id)
         .fetch_optional(&mut *tx)
         .await?
         .ok_or(StoreError::NoSession)?;
+    if row.try_get::<Option<i64>, _>("repeated")?.is_some() {
+        return Ok(Wrote::Appended(Appended::Repeat(unsigned(
+            &row, "repeated",
+        )?)));
+    }
     let mut seq = unsigned(&row, "last_seq")?;
     let mut running: bool = row.try_get("running")?;
     let mut asked_seq = unsigned(&row, "asked_seq")?;
     let mut turn_seq = unsigned(&row, "turn_seq")?;
     let mut written = Vec::with_capacity(events.len());
+    let mut rows = Vec::with_capacity(events.len());
     for event in events {
         seq += 1;
         match event.kind {
@@ -162,21 +165,26 @@ async fn append(
             at_ms: None,
             ..event.clone()
         };
-        sqlx::query(
-            "INSERT INTO events (session_id, seq, at_ms, client_id, body) VALUES (?, ?, ?, ?, ?)",
-        )
-        .bind(session_id)
-        .bind(integer(seq))
-        .bind(integer(now))
-        .bind(client_id(event))
-        .bind(json(&body)?)
-        .execute(&mut *tx)
-        .await?;
+        rows.push((seq, client_id(event), json(&body)?));
         written.push(SessionEvent {
             seq: Some(seq),
             at_ms: Some(now),
             ..body
         });
+    }
+    if !rows.is_empty() {
+        let into = "INSERT INTO events (session_id, seq, at_ms, client_id, body) ";
+        QueryBuilder::new(into)
+            .push_values(rows, |mut row, (seq, client_id, body)| {
+                row.push_bind(session_id)
+                    .push_bind(integer(seq))
+                    .push_bind(integer(now))
+                    .push_bind(client_id)
+                    .push_bind(body);
+            })
+            .build()
+            .execute(&mut *tx)
+            .await?;
     }
     let sql =
         "UPDATE sessions SET last_seq = ?, running = ?, asked_seq = ?, turn_seq = ? WHERE id = ?";
