@@ -21,6 +21,9 @@ pub trait Runtime: Send + Sync {
 /// Where the answer's text goes, piece by piece as it is made.
 pub trait Sink: Send + Sync {
     fn text(&self, piece: &str);
+
+    /// The answer is being worked on, and has no text yet. Nothing of the thought itself goes out.
+    fn thinking(&self) {}
 }
 
 /// What a runtime gets to see.

@@ -25,6 +25,8 @@ mod tests;
 
 pub use config::{OpenAiConfig, Patience, Secret};
 
+/// A model that has said nothing for so long is thinking, as far as the visitor can tell.
+const QUIET: Duration = Duration::from_millis(300);
 /// Passages of the owner's documents that go with a question.
 const PASSAGES: usize = 6;
 
@@ -102,16 +104,23 @@ impl OpenAi {
                 .map_err(|_| AgentFailure::Unreachable("the stream went silent".into()))?;
             let Some(piece) = next else { break };
             let piece = piece.map_err(|error| failure(&error))?;
-            for Chunk { text } in reader.read(&piece)? {
-                sink.text(&text);
-                wait = self.patience.idle;
+            for chunk in reader.read(&piece)? {
+                match chunk {
+                    Chunk::Text(text) => {
+                        sink.text(&text);
+                        wait = self.patience.idle;
+                    }
+                    Chunk::Thought => sink.thinking(),
+                }
             }
             if reader.length() > ANSWER_MAX_BYTES {
                 return Ok(reader.completion());
             }
         }
-        for Chunk { text } in reader.finish()? {
-            sink.text(&text);
+        for chunk in reader.finish()? {
+            if let Chunk::Text(text) = chunk {
+                sink.text(&text);
+            }
         }
         Ok(reader.completion())
     }
@@ -131,12 +140,22 @@ impl Runtime for OpenAi {
             )
             .await
             .map_err(|e| AgentFailure::Broken(e.to_string()))?;
-        let response = self.request(&turn, &found).await?;
-        refused(&response)?;
-        let completion = if is_json(&response) {
-            whole(response, self.patience.first, sink).await?
-        } else {
-            self.stream(response, sink).await?
+        let asking = async {
+            let response = self.request(&turn, &found).await?;
+            refused(&response)?;
+            if is_json(&response) {
+                whole(response, self.patience.first, sink).await
+            } else {
+                self.stream(response, sink).await
+            }
+        };
+        let mut asking = std::pin::pin!(asking);
+        let completion = match timeout(QUIET, asking.as_mut()).await {
+            Ok(completion) => completion?,
+            Err(_) => {
+                sink.thinking();
+                asking.await?
+            }
         };
         Ok(Answer {
             sources: sources(&found),

@@ -33,6 +33,8 @@ pub struct Gate {
 struct Fan {
     readers: Vec<mpsc::Sender<Frame>>,
     part: Option<Part>,
+    /// The last part of which `agent.thinking` was told.
+    thought_of: Option<String>,
     last_seq: u64,
     ended: bool,
 }
@@ -154,6 +156,19 @@ impl Hub {
         let offset = part.text.len() as u64;
         part.text.push_str(piece);
         fan.send(&frame(&delta(part_id, offset, piece)));
+    }
+
+    /// Shows every reader that the part is being worked on: once, and not after its first word.
+    pub fn think(&self, part_id: &str) {
+        let mut fan = self.fan();
+        if fan.part.is_some() || fan.thought_of.as_deref() == Some(part_id) {
+            return;
+        }
+        fan.thought_of = Some(part_id.to_owned());
+        fan.send(&frame(&SessionEvent {
+            kind: EventType::AgentThinking,
+            ..SessionEvent::default()
+        }));
     }
 
     /// What the running part holds so far.

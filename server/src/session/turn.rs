@@ -192,6 +192,10 @@ impl Sink for PartSink<'_> {
     fn text(&self, piece: &str) {
         self.hub.write(self.part_id, piece);
     }
+
+    fn thinking(&self) {
+        self.hub.think(self.part_id);
+    }
 }
 
 /// Commits the turn's end, trying until it is written or the server stops. Some: questions waited, and their turn has begun.

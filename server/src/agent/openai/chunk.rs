@@ -4,10 +4,12 @@ use super::sse;
 use crate::agent::AgentFailure;
 use serde::{Deserialize, Deserializer};
 
-/// A piece of the answer.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Chunk {
-    pub text: String,
+pub enum Chunk {
+    /// A piece of the answer.
+    Text(String),
+    /// A piece of what the model thinks aloud. Its words stay here.
+    Thought,
 }
 
 /// What is known once the stream is over.
@@ -88,11 +90,16 @@ impl Reader {
         self.usage = body.usage.or(self.usage);
         for choice in body.choices.unwrap_or_default() {
             self.finished |= choice.finish_reason.is_some();
-            let content = choice.delta.or(choice.message).and_then(|d| d.content);
-            let text = self.thought.without(&content.unwrap_or_default());
+            let Some(message) = choice.delta.or(choice.message) else {
+                continue;
+            };
+            let aloud = message.thinks();
+            let text = self.thought.without(&message.content.unwrap_or_default());
             if !text.is_empty() {
                 self.length += text.len();
-                chunks.push(Chunk { text });
+                chunks.push(Chunk::Text(text));
+            } else if aloud || matches!(self.thought, Thought::Inside(_)) {
+                chunks.push(Chunk::Thought);
             }
         }
         Ok(())
@@ -140,6 +147,20 @@ struct Choice {
 #[derive(Deserialize)]
 struct Message {
     content: Option<String>,
+    /// Where DeepSeek, vLLM and others put the thoughts of a model.
+    reasoning_content: Option<serde_json::Value>,
+    /// Where OpenRouter, Groq and Ollama put them.
+    reasoning: Option<serde_json::Value>,
+}
+
+impl Message {
+    fn thinks(&self) -> bool {
+        let field = |field: &Option<serde_json::Value>| match field {
+            Some(serde_json::Value::String(text)) => !text.is_empty(),
+            _ => false,
+        };
+        field(&self.reasoning_content) || field(&self.reasoning)
+    }
 }
 
 fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {

@@ -134,16 +134,25 @@ fn done() -> String {
     "data: [DONE]\n\n".into()
 }
 
+/// What was said, and whether a sign of thinking came.
 #[derive(Default)]
-struct Heard(Mutex<String>);
+struct Heard(Mutex<String>, std::sync::atomic::AtomicBool);
 
 impl Sink for Heard {
     fn text(&self, piece: &str) {
         self.0.lock().expect("not poisoned").push_str(piece);
     }
+
+    fn thinking(&self) {
+        self.1.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
 }
 
 impl Heard {
+    fn thinking_seen(&self) -> bool {
+        self.1.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     fn all(&self) -> String {
         self.0.lock().expect("not poisoned").clone()
     }
@@ -419,6 +428,42 @@ async fn nobody_there_is_a_failure() {
     drop(listener);
     let (_, result) = Scene::new(&base_url).await.ask(turn("Hi?")).await;
     assert!(matches!(result, Err(AgentFailure::Unreachable(_))));
+}
+
+#[tokio::test]
+async fn thoughts_are_shown_as_a_sign_and_never_as_words() {
+    let field = |name: &str, text: &str| chunk(json!({ name: text, "content": null }), None);
+    for thoughts in [
+        vec![field("reasoning_content", "SECRET")],
+        vec![field("reasoning", "SECRET")],
+        vec![text("<think>SEC"), text("RET</think>")],
+    ] {
+        let mut pieces = thoughts;
+        pieces.extend([text("Hello"), stop(), done()]);
+        let provider = Provider::start(vec![Act::Stream(pieces)]).await;
+        let scene = Scene::new(&provider.base_url).await;
+        let heard = Heard::default();
+        let result = scene.openai.answer(turn("Hi?"), &heard).await;
+        assert!(result.is_ok());
+        assert_eq!(
+            (heard.thinking_seen(), heard.all().as_str()),
+            (true, "Hello")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_says_nothing_yet_is_thinking() {
+    let (open, _closed) = mpsc::channel(1);
+    let provider = Provider::start(vec![Act::Hang(vec![], open)]).await;
+    let scene = Scene::new(&provider.base_url).await;
+    let heard = Heard::default();
+    let asked = timeout(
+        QUIET + Duration::from_millis(500),
+        scene.openai.answer(turn("Hi?"), &heard),
+    );
+    assert!(asked.await.is_err(), "it hangs");
+    assert_eq!((heard.thinking_seen(), heard.all().as_str()), (true, ""));
 }
 
 #[tokio::test]

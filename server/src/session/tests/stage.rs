@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 /// What the runtime is told to do next.
 pub enum Cue {
     Say(&'static str),
+    Think,
     Done(Answer),
     Fail(AgentFailure),
     Panic,
@@ -54,6 +55,7 @@ impl Runtime for Puppet {
         loop {
             match told.recv().await {
                 Some(Cue::Say(text)) => sink.text(text),
+                Some(Cue::Think) => sink.thinking(),
                 Some(Cue::Done(answer)) => return Ok(answer),
                 Some(Cue::Fail(failure)) => return Err(failure),
                 Some(Cue::Panic) => panic!("as told"),

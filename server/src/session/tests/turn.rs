@@ -216,3 +216,36 @@ async fn an_empty_answer_is_a_failure() {
         Some(StopReason::Error)
     );
 }
+
+#[tokio::test]
+async fn thinking_is_shown_once_a_turn_and_before_its_first_word_only() {
+    let stage = Stage::new().await;
+    let session = stage.session().await;
+    let mut reader = stage.read(&session, 0).await;
+    for n in ["m1", "m2"] {
+        stage.send(&session, n, "Hi").await;
+        let call = stage.call().await;
+        call.cue(Cue::Think).cue(Cue::Think).say("Hel");
+        call.cue(Cue::Think).reply("lo");
+        let seen = reader.until(EventType::StatusIdle).await;
+        let kinds: Vec<_> = script(&seen)
+            .into_iter()
+            .skip_while(|line| line != "agent.thinking")
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                "agent.thinking",
+                "agent.message + \"Hel\"",
+                "agent.message + \"lo\"",
+                "agent.message \"Hello\"",
+                "session.status_idle Complete"
+            ]
+        );
+    }
+    let log = stage.log(&session).await;
+    assert!(
+        log.iter()
+            .all(|event| event.kind != EventType::AgentThinking)
+    );
+}
