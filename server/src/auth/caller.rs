@@ -246,18 +246,15 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, Fault> {
     Ok(token)
 }
 
-/// The secret key of a call that comes from a server.
-pub fn secret_bearer(headers: &HeaderMap) -> Result<&str, Fault> {
-    let missing = || {
-        Fault::refused(
+/// What a server sends as its secret key. None: a header that holds no key at all.
+pub fn secret_bearer(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
+    match bearer(headers) {
+        Ok(token) => Ok(Some(token)),
+        Err(fault) if fault.code() == ErrorCode::TokenMissing => Err(Fault::refused(
             ErrorCode::TokenMissing,
             "Send the secret key from your server as `Authorization: Bearer sk_live_…`.",
-        )
-    };
-    match bearer(headers) {
-        Ok(token) => Ok(token),
-        Err(fault) if fault.code() == ErrorCode::TokenMissing => Err(missing()),
-        Err(fault) => Err(fault),
+        )),
+        Err(_) => Ok(None),
     }
 }
 

@@ -41,7 +41,7 @@ pub async fn user_token(
     Json(body): Json<UserTokenRequest>,
 ) -> Result<axum::Json<UserTokenReply>, ApiError> {
     counting.refuse_guesser(&app, None)?;
-    let secret_key = secret_bearer(&headers)?;
+    let secret_key = secret_bearer(&headers)?.unwrap_or_default();
     let now_ms = app.clock.now_ms();
     let key = secrets::key_of(app.store.as_ref(), &app.master, secret_key, now_ms).await?;
     let Some(key) = key else {

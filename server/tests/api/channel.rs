@@ -13,7 +13,7 @@ use std::time::Duration;
 #[expect(dead_code, reason = "the media tests use more of it")]
 mod client;
 
-async fn server(rates: Rates) -> Server {
+pub async fn server(rates: Rates) -> Server {
     let rtc = Rtc::start(SocketAddr::from(([127, 0, 0, 1], 0)))
         .await
         .expect("a socket");
@@ -21,7 +21,7 @@ async fn server(rates: Rates) -> Server {
 }
 
 /// An open channel and the path of its connection.
-async fn open(server: &Server, token: &str, session: &str) -> (Client, String) {
+pub async fn open(server: &Server, token: &str, session: &str) -> (Client, String) {
     let (mut client, offer) = Client::new().await;
     let call = post(&format!("/sessions/{session}/connect"))
         .bearer(token)
@@ -33,7 +33,7 @@ async fn open(server: &Server, token: &str, session: &str) -> (Client, String) {
     (client, reply.header("location").to_owned())
 }
 
-async fn hello(client: &mut Client, after: u64) {
+pub async fn hello(client: &mut Client, after: u64) {
     client.send(&format!(r#"{{"type":"hello","after":{after}}}"#));
     client.until("synced", |c| c.has("session.synced")).await;
 }

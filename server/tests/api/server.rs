@@ -40,7 +40,7 @@ pub struct Server {
     pub secret_key: String,
     pub identity_secret: String,
     ahead_ms: Arc<AtomicU64>,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl Server {
@@ -98,7 +98,7 @@ impl Server {
             secret_key: created.secret_key,
             identity_secret: created.identity_secret,
             ahead_ms,
-            _data: data,
+            data,
         }
     }
 
@@ -210,6 +210,17 @@ impl Server {
         panic!("the log never held {n} events");
     }
 
+    /// Whether a text stands anywhere in the data directory: database, log beside it, keys.
+    pub fn files_hold(&self, text: &str) -> bool {
+        let files = std::fs::read_dir(self.data.path()).expect("a folder");
+        files.into_iter().any(|file| {
+            let bytes = std::fs::read(file.expect("a file").path()).expect("read");
+            bytes
+                .windows(text.len())
+                .any(|window| window == text.as_bytes())
+        })
+    }
+
     pub async fn enable_key(&self, enabled: bool) {
         keys::set_enabled(self.store.as_ref(), ACCOUNT, &self.key.id, enabled)
             .await
@@ -271,6 +282,13 @@ impl Call {
         self.0
             .headers_mut()
             .append(name, value.parse().expect("a header"));
+        self
+    }
+
+    /// Adds a header, beside those that are there; bytes as a browser may send them.
+    pub fn append(mut self, name: &'static str, value: &str) -> Call {
+        let value = axum::http::HeaderValue::from_bytes(value.as_bytes()).expect("a header");
+        self.0.headers_mut().append(name, value);
         self
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// One reader of a stream.
-struct Reader {
+pub struct Reader {
     body: BodyDataStream,
     text: String,
 }
@@ -23,7 +23,7 @@ impl Reader {
     }
 
     /// The next event: its id, if it has one, and its data. None at the end.
-    async fn next(&mut self) -> Option<(Option<u64>, Value)> {
+    pub async fn next(&mut self) -> Option<(Option<u64>, Value)> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
                 let (block, rest) = (block.to_owned(), rest.to_owned());
@@ -49,7 +49,7 @@ impl Reader {
     }
 
     /// Everything up to and with the first event of this kind.
-    async fn until(&mut self, kind: &str) -> Vec<(Option<u64>, Value)> {
+    pub async fn until(&mut self, kind: &str) -> Vec<(Option<u64>, Value)> {
         let mut events = Vec::new();
         while let Some(event) = self.next().await {
             let found = event.1["type"] == json!(kind);
@@ -62,7 +62,7 @@ impl Reader {
     }
 }
 
-async fn open(server: &Server, token: &str, session: &str, after: u64) -> Reader {
+pub async fn open(server: &Server, token: &str, session: &str, after: u64) -> Reader {
     Reader::new(
         server
             .open(get(&format!("/sessions/{session}/events/stream?after={after}")).bearer(token))
