@@ -1,6 +1,7 @@
 //! Who may call: the origin rule, tokens, proofs of identity, limits. Policy only, no routes; [`caller`] puts the parts together for one request.
 
 pub mod address;
+pub mod admin;
 pub mod caller;
 pub mod guarded;
 pub mod identity;

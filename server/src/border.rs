@@ -17,9 +17,11 @@ use karta_protocol::{ErrorBody, ErrorCode, ErrorDetail};
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
+pub mod admin;
+
 /// Path of the call for owners' servers, as it is inside the nest.
 const FOR_SERVERS: &str = "/auth/user-token";
-/// Largest body of any call: four times the longest message, and ten times the SDP offer of a browser.
+/// Largest body of any public call: four times the longest message, and ten times the SDP offer of a browser.
 pub const BODY_MAX_BYTES: usize = 64 * 1024;
 /// How much of a body that is too large is read on, so that the caller gets to see the answer.
 const DRAIN_MAX_BYTES: usize = 1024 * 1024;
@@ -116,7 +118,7 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
         );
         return secret_key_in_browser().into_response();
     }
-    let body = match read_body(&parts.headers, body).await {
+    let body = match read_body(&parts.headers, body, BODY_MAX_BYTES, BODY_TIMEOUT).await {
         Ok(body) => body,
         Err(error) => return error.into_response(),
     };
@@ -124,7 +126,11 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
         tracing::warn!("a secret key was sent from a browser; the owner should replace it");
         return secret_key_in_browser().into_response();
     }
-    let request = Request::from_parts(parts, Body::from(body));
+    finished(Request::from_parts(parts, Body::from(body)), next).await
+}
+
+/// The answer of the handler, in bounded time, for nobody's cache.
+async fn finished(request: Request, next: Next) -> Response {
     let mut response = match tokio::time::timeout(HANDLER_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError {
@@ -145,8 +151,13 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
     response
 }
 
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
-    match tokio::time::timeout(BODY_TIMEOUT, collect(headers, body)).await {
+async fn read_body(
+    headers: &HeaderMap,
+    body: Body,
+    max: usize,
+    time: Duration,
+) -> Result<Bytes, ApiError> {
+    match tokio::time::timeout(time, collect(headers, body, max)).await {
         Ok(read) => read,
         Err(_) => Err(ApiError::new(
             ErrorCode::RequestInvalid,
@@ -156,20 +167,18 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
     }
 }
 
-async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Bytes, ApiError> {
+async fn collect(headers: &HeaderMap, mut body: Body, max: usize) -> Result<Bytes, ApiError> {
+    let drain_max = max.max(DRAIN_MAX_BYTES);
     let too_large = || {
         ApiError::new(
             ErrorCode::PayloadTooLarge,
-            format!(
-                "The body is larger than {} kB. Send less.",
-                BODY_MAX_BYTES / 1024
-            ),
+            format!("The body is larger than {} kB. Send less.", max / 1024),
         )
     };
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > DRAIN_MAX_BYTES as u64) {
+    if announced.is_some_and(|length| length > drain_max as u64) {
         return Err(too_large());
     }
     let (mut kept, mut seen) = (Vec::new(), 0);
@@ -184,14 +193,14 @@ async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Bytes, ApiError>
             continue;
         };
         seen += data.len();
-        if seen > DRAIN_MAX_BYTES {
+        if seen > drain_max {
             return Err(too_large());
         }
-        if seen <= BODY_MAX_BYTES {
+        if seen <= max {
             kept.extend_from_slice(&data);
         }
     }
-    if seen > BODY_MAX_BYTES {
+    if seen > max {
         return Err(too_large());
     }
     Ok(kept.into())
@@ -217,7 +226,7 @@ fn holds_secret_key(uri: &Uri, headers: &HeaderMap, body: &[u8], authorized: boo
         let value = value.as_bytes().trim_ascii();
         value
             .split(|b| *b == b' ')
-            .any(|word| word.starts_with(b"sk_") || word.starts_with(b"is_live_"))
+            .any(|word| std::str::from_utf8(word).is_ok_and(looks_like_secret_key))
     });
     in_query
         || (in_authorization && !authorized)

@@ -118,17 +118,21 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::TokenMissing
         | ErrorCode::TokenExpired
         | ErrorCode::TokenInvalid
-        | ErrorCode::TokenUsed => StatusCode::UNAUTHORIZED,
+        | ErrorCode::TokenUsed
+        | ErrorCode::AdminTokenMissing
+        | ErrorCode::AdminTokenInvalid => StatusCode::UNAUTHORIZED,
         ErrorCode::ClientKeyDisabled
         | ErrorCode::OriginNotAllowed
         | ErrorCode::WidgetDisabledForAgent
         | ErrorCode::GuestNotAllowed
         | ErrorCode::UserNotAllowed
         | ErrorCode::IdentityMismatch
-        | ErrorCode::SecretKeyInBrowser => StatusCode::FORBIDDEN,
+        | ErrorCode::SecretKeyInBrowser
+        | ErrorCode::AdminInBrowser => StatusCode::FORBIDDEN,
         ErrorCode::SessionNotFound | ErrorCode::ConnectionNotFound | ErrorCode::NotFound => {
             StatusCode::NOT_FOUND
         }
+        ErrorCode::AgentInUse => StatusCode::CONFLICT,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         ErrorCode::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -69,6 +69,9 @@ async fn serve(config: Config) -> Result<(), String> {
         .await
         .map_err(|error| no_data(&error))?;
     let master = MasterKey::load_or_create(data_dir).map_err(|error| no_data(&error))?;
+    let admin_token = service::admin_token::ensure(store.as_ref(), &master, service::ACCOUNT)
+        .await
+        .map_err(|error| no_data(&error))?;
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}. Is another server running? Name another address with --listen.", config.listen))?;
@@ -105,6 +108,10 @@ async fn serve(config: Config) -> Result<(), String> {
         clock: Clock::system(),
         stopping: stopping.clone(),
     };
+    if let Some(token) = admin_token {
+        // Not through the log, whose filter could swallow it: this is its only sight.
+        eprintln!("karta-server: the admin token of this server, shown this once: {token}");
+    }
     say_ready(&listener, &rtc).map_err(|error| format!("cannot write to stdout: {error}"))?;
     let http = tokio::spawn(listen::serve(
         listener,

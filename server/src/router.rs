@@ -4,15 +4,19 @@ use crate::app::App;
 use crate::border;
 use crate::error::ApiError;
 use crate::routes::{
-    auth, config, connect, health, identity, me, openapi, sessions, stream, widget,
+    admin, auth, config, connect, health, identity, me, openapi, sessions, stream, widget,
 };
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, Method, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, patch, post};
 use karta_protocol::{API_BASE, ErrorCode};
 use std::time::Duration;
 use tower_http::cors::{AllowOrigin, CorsLayer};
+
+/// Path under which the admin API lives.
+const ADMIN_BASE: &str = "/api/v1";
 
 #[rustfmt::skip]
 pub fn build(app: App) -> Router {
@@ -37,6 +41,7 @@ pub fn build(app: App) -> Router {
 
     Router::new()
         .nest(API_BASE, public)
+        .nest(ADMIN_BASE, admin(&app))
         .route("/widget/v1/karta.js",          get(widget::loader))
         .route("/v1.js",                       get(widget::loader))
         .route("/embed.js",                    get(widget::loader))
@@ -47,6 +52,25 @@ pub fn build(app: App) -> Router {
         .fallback(unknown_path)
         .layer(from_fn(border::finish))
         .with_state(app)
+}
+
+/// For the owner's own servers: no CORS, so that no browser gets an answer.
+#[rustfmt::skip]
+fn admin(app: &App) -> Router<App> {
+    use admin::{agents, knowledge, widget_keys, widget_settings};
+    Router::new()
+        .route("/widget-keys",                 get(widget_keys::list).post(widget_keys::create))
+        .route("/widget-keys/{id}",            get(widget_keys::show).patch(widget_keys::update).delete(widget_keys::remove))
+        .route("/widget-keys/{id}/rotate",     post(widget_keys::rotate))
+        .route("/widget-settings",             get(widget_settings::show).put(widget_settings::replace).patch(widget_settings::update))
+        .route("/agents",                      get(agents::list).post(agents::create))
+        .route("/agents/{id}",                 get(agents::show).patch(agents::update).delete(agents::remove))
+        .route("/agents/{id}/widget-settings", get(agents::policy).patch(agents::update_policy))
+        .route("/knowledge",                   get(knowledge::list).post(knowledge::add))
+        .route("/knowledge/{id}",              get(knowledge::show).put(knowledge::replace).patch(knowledge::update).delete(knowledge::remove))
+        // The border reads the body, whole and bounded.
+        .layer(DefaultBodyLimit::disable())
+        .route_layer(from_fn_with_state(app.clone(), border::admin::guard))
 }
 
 async fn unknown_path() -> ApiError {

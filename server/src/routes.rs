@@ -1,6 +1,7 @@
 //! One file per resource. A route reads the request, asks `auth` whether it may, hands the work to `session` or `store`, and
 //! writes the answer; it decides nothing else. Paths are in `router.rs`, what every request passes in `border.rs`.
 
+pub mod admin;
 pub mod auth;
 pub mod config;
 pub mod connect;

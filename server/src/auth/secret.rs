@@ -1,7 +1,7 @@
 //! Finds secret keys where they must never be: in requests of browsers. Pure.
 
-/// What every secret key begins with, live or test, and every identity secret.
-const PREFIXES: [&str; 3] = ["sk_live_", "sk_test_", "is_live_"];
+/// What every secret key begins with, live or test, every identity secret, and the admin token.
+const PREFIXES: [&str; 4] = ["sk_live_", "sk_test_", "is_live_", "adm_live_"];
 
 /// A whole secret of ours (`sk_live_<account>_<random>`, `is_live_<account>_<random>`) somewhere in the bytes. Stricter than the prefix, so that a visitor who
 /// quotes another product's key, or writes `task_live_`, is not refused.
@@ -25,7 +25,9 @@ pub fn contains_secret_key(bytes: &[u8]) -> bool {
 /// A value that stands where a key or token belongs and begins like a secret key.
 pub fn looks_like_secret_key(value: &str) -> bool {
     let value = value.trim_start();
-    value.starts_with("sk_") || value.starts_with("is_live_")
+    ["sk_", "is_live_", "adm_live_"]
+        .iter()
+        .any(|prefix| value.starts_with(prefix))
 }
 
 /// `<account>_<random>`, the random part at least 128 bits in base64url or hex.
@@ -64,6 +66,7 @@ mod tests {
             format!("sk_live_ {key}"),
             key.replace("live", "test"),
             key.replace("sk", "is"),
+            key.replace("sk", "adm"),
         ] {
             assert!(contains_secret_key(text.as_bytes()), "{text}");
         }

@@ -8,7 +8,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 #[openapi(
     info(
         title = "Karta",
-        description = "The public calls of the Karta widget. docs/PROTOCOL.md tells the story, docs/ERRORS.md every code.",
+        description = "The public calls of the Karta widget, and the admin API for its owner's servers. docs/PROTOCOL.md and docs/OPERATING.md tell the story, docs/ERRORS.md every code.",
     ),
     paths(
         super::config::show,
@@ -58,5 +58,5 @@ impl utoipa::Modify for SessionToken {
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "OpenAPI 3.1")))]
 pub async fn show() -> Json<utoipa::openapi::OpenApi> {
-    Json(Document::openapi())
+    Json(Document::openapi().merge_from(super::admin::openapi::Document::openapi()))
 }

@@ -73,8 +73,22 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
             "The body is not UTF-8, as JSON must be.",
         )
     })?;
-    serde_json::from_str(body).map_err(|error| {
-        let text: String = error.to_string().chars().take(200).collect();
+    let mut reader = serde_json::Deserializer::from_str(body);
+    // Names the field: serde_json by itself says only what it expected there.
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let place = error.path().to_string();
+        let what = error.into_inner().to_string();
+        match place.as_str() {
+            "." => what,
+            _ => format!("{place}: {what}"),
+        }
+    });
+    let value = value.and_then(|value| match reader.end() {
+        Ok(()) => Ok(value),
+        Err(error) => Err(error.to_string()),
+    });
+    value.map_err(|text| {
+        let text: String = text.chars().take(200).collect();
         ApiError::new(
             ErrorCode::RequestInvalid,
             format!(

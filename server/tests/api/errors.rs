@@ -100,6 +100,8 @@ fn every_code_has_a_test_that_produces_it() {
         ),
     ];
     let sources = [
+        include_str!("admin/access.rs"),
+        include_str!("admin/agents.rs"),
         include_str!("auth.rs"),
         include_str!("config.rs"),
         include_str!("connect.rs"),

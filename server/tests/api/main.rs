@@ -2,6 +2,7 @@
 //! `src/routes`; `socket.rs` and `unread.rs` open a port, for
 //! what only a socket shows.
 
+mod admin;
 mod auth;
 mod channel;
 mod config;
@@ -16,6 +17,7 @@ mod openapi;
 mod origin;
 mod process;
 mod revoke;
+mod schema;
 mod server;
 mod sessions;
 mod socket;

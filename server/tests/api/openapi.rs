@@ -4,8 +4,19 @@ use crate::server::{Call, Server};
 use std::collections::BTreeSet;
 
 const FROZEN: &[&str] = &[
+    "DELETE /api/v1/agents/{id}",
+    "DELETE /api/v1/knowledge/{id}",
+    "DELETE /api/v1/widget-keys/{id}",
     "DELETE /api/v1/widget/me",
     "DELETE /api/v1/widget/sessions/{id}/connect/{connection_id}",
+    "GET /api/v1/agents",
+    "GET /api/v1/agents/{id}",
+    "GET /api/v1/agents/{id}/widget-settings",
+    "GET /api/v1/knowledge",
+    "GET /api/v1/knowledge/{id}",
+    "GET /api/v1/widget-keys",
+    "GET /api/v1/widget-keys/{id}",
+    "GET /api/v1/widget-settings",
     "GET /api/v1/widget/config",
     "GET /api/v1/widget/sessions",
     "GET /api/v1/widget/sessions/{id}",
@@ -17,7 +28,16 @@ const FROZEN: &[&str] = &[
     "GET /v1.js",
     "GET /widget/v1/assets/{file}",
     "GET /widget/v1/karta.js",
+    "PATCH /api/v1/agents/{id}",
+    "PATCH /api/v1/agents/{id}/widget-settings",
+    "PATCH /api/v1/knowledge/{id}",
+    "PATCH /api/v1/widget-keys/{id}",
+    "PATCH /api/v1/widget-settings",
     "PATCH /api/v1/widget/sessions/{id}/connect/{connection_id}",
+    "POST /api/v1/agents",
+    "POST /api/v1/knowledge",
+    "POST /api/v1/widget-keys",
+    "POST /api/v1/widget-keys/{id}/rotate",
     "POST /api/v1/widget/auth/exchange",
     "POST /api/v1/widget/auth/guest",
     "POST /api/v1/widget/auth/refresh",
@@ -26,6 +46,8 @@ const FROZEN: &[&str] = &[
     "POST /api/v1/widget/sessions",
     "POST /api/v1/widget/sessions/{id}/connect",
     "POST /api/v1/widget/sessions/{id}/events",
+    "PUT /api/v1/knowledge/{id}",
+    "PUT /api/v1/widget-settings",
 ];
 
 async fn documented(server: &Server) -> BTreeSet<String> {
@@ -89,7 +111,10 @@ async fn every_routed_path_is_documented() {
         .iter()
         .map(|call| call.split_once(' ').expect("two words").1)
         .map(|path| {
-            path.strip_prefix(karta_protocol::API_BASE)
+            [karta_protocol::API_BASE, "/api/v1"]
+                .into_iter()
+                .filter_map(|base| path.strip_prefix(base))
+                .find(|rest| rest.starts_with('/'))
                 .unwrap_or(path)
                 .to_owned()
         })

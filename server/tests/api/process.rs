@@ -215,3 +215,53 @@ async fn a_port_that_is_taken_is_named() {
         "{output:?}"
     );
 }
+
+/// The admin token that a log shows, if it does.
+fn admin_token(log: &str) -> Option<&str> {
+    let at = log.find("adm_live_main_")?;
+    log[at..].split_whitespace().next()
+}
+
+#[tokio::test]
+async fn the_first_start_prints_an_admin_token_that_works_and_no_other_does() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = Running::start(data.path()).await;
+    let admin = server.http.replace("/widget", "/agents");
+    let (log, _) = server.stop().await;
+    let token = admin_token(&log).expect("a token").to_owned();
+    assert_eq!(token.len(), "adm_live_main_".len() + 64, "{log}");
+    assert_eq!(log.matches(&token).count(), 1, "shown once");
+    assert!(admin.ends_with("/api/v1/agents"), "{admin}");
+
+    let server = Running::start(data.path()).await;
+    let admin = server.http.replace("/widget", "/agents");
+    let ask = async |token: &str| {
+        let request = reqwest::Client::new().get(&admin).bearer_auth(token);
+        request.send().await.expect("answered").status().as_u16()
+    };
+    assert_eq!(ask(&token).await, 200);
+    let rotated = karta(data.path(), &["admin-token", "rotate", "--json"])
+        .output()
+        .await
+        .expect("ran");
+    let rotated: Value = serde_json::from_slice(&rotated.stdout).expect("JSON");
+    let new = rotated["admin_token"].as_str().expect("a token");
+    assert_eq!(
+        (ask(&token).await, ask(new).await),
+        (401, 200),
+        "beside a running server"
+    );
+    let (log, _) = server.stop().await;
+    assert_eq!(
+        admin_token(&log),
+        None,
+        "neither the old nor the new one is shown again"
+    );
+    for entry in std::fs::read_dir(data.path()).expect("listed") {
+        let file = std::fs::read(entry.expect("an entry").path()).expect("read");
+        for token in [token.as_str(), new] {
+            let found = file.windows(token.len()).any(|w| w == token.as_bytes());
+            assert!(!found, "the token is stored nowhere");
+        }
+    }
+}
