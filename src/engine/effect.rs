@@ -118,6 +118,8 @@ pub struct IceServer {
 /// What survives a reload: one small record per public key, kept as text ([`super::session::record`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
+    /// Whose it is ([`super::session::owner`]).
+    pub owner: String,
     pub visitor_id: Option<String>,
     pub session_id: Option<String>,
     /// Panel was open: it opens again after a navigation on the same site.

@@ -6,6 +6,7 @@ mod away;
 mod bus;
 mod core;
 mod fetch;
+mod identity;
 mod link;
 mod panel;
 mod peer;

@@ -3,5 +3,6 @@
 pub mod backoff;
 pub mod log;
 pub mod outbox;
+pub mod owner;
 pub mod record;
 pub mod token;

@@ -3,14 +3,14 @@
 use super::core::Cx;
 use super::link::{Pending, Purpose};
 use super::panel::Panel;
-use super::verdict::{Verdict, judge};
+use super::verdict::{Verdict, judge, known};
 use crate::engine::effect::{Failure, Id, Reply, Timer};
 use crate::engine::event::EventName;
 use crate::engine::json::Json;
 use crate::engine::limits::{LOCK_SECONDS, MESSAGE_STRIKES, TOKEN_REFRESH_PERCENT};
 use crate::engine::session::token::Repair;
 use crate::engine::view_model::ItemState;
-use karta_protocol::{SessionInfo, TokenReply, client};
+use karta_protocol::{ErrorCode, SessionInfo, TokenReply, client};
 
 impl Panel {
     /// The one place where a reply meets the request that it answers, or is dropped.
@@ -40,7 +40,8 @@ impl Panel {
 
     fn succeeded(&mut self, purpose: Purpose, generation: u32, reply: Reply, cx: &mut Cx<'_>) {
         match (purpose, reply) {
-            (Purpose::Mint | Purpose::Refresh, Reply::Token(token)) => {
+            (purpose @ (Purpose::Mint | Purpose::Refresh), Reply::Token(token)) => {
+                cx.core.spent |= purpose == Purpose::Mint;
                 self.token_granted(token, cx)
             }
             (Purpose::Session, Reply::Session(info)) => self.session_ready(info, cx),
@@ -60,13 +61,16 @@ impl Panel {
     }
 
     fn token_granted(&mut self, token: TokenReply, cx: &mut Cx<'_>) {
+        if let Some(user_id) = &token.user_id {
+            self.confirmed(user_id, cx);
+        }
         self.link.token.granted(token.token);
         let life_ms = u64::from(token.expires_in.clamp(10, LOCK_SECONDS)) * 1_000;
         cx.timer(Timer::TokenRefresh, life_ms * TOKEN_REFRESH_PERCENT / 100);
         if token.visitor_id.is_some() {
             cx.core.record.visitor_id = token.visitor_id;
-            self.keep(cx);
         }
+        self.keep(cx);
     }
 
     fn session_ready(&mut self, info: SessionInfo, cx: &mut Cx<'_>) {
@@ -102,6 +106,11 @@ impl Panel {
             (Verdict::Token | Verdict::Refused | Verdict::Gone, Purpose::Refresh) => {
                 self.link.token.refresh_refused();
                 return;
+            }
+            // A proof that is refused never becomes a guest, and one that works once is not tried twice.
+            (Verdict::Token | Verdict::Refused, Purpose::Mint) if cx.core.has_proof() => {
+                let code = known(&failure).unwrap_or(ErrorCode::IdentityInvalid);
+                return self.halted(code.as_str(), &failure.message, cx);
             }
             (Verdict::Token, Purpose::Mint) => {}
             (Verdict::Token, purpose) => {
@@ -160,7 +169,7 @@ impl Panel {
     }
 
     /// The server refuses for good.
-    fn halted(&mut self, code: &'static str, message: &str, cx: &mut Cx<'_>) {
+    pub fn halted(&mut self, code: &'static str, message: &str, cx: &mut Cx<'_>) {
         cx.halt(code, message);
         self.hang_up(false, cx);
         self.cut(cx);

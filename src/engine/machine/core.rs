@@ -10,6 +10,7 @@ use crate::engine::event::{EventName, HostEvent};
 use crate::engine::json::Json;
 use crate::engine::random::Random;
 use crate::engine::session::backoff::Backoff;
+use crate::engine::session::owner::UNKNOWN;
 use crate::engine::text::{self, Words};
 use karta_protocol::API_BASE;
 
@@ -26,6 +27,10 @@ pub(super) struct Core {
     pub bus: Bus,
     /// Who the page says the visitor is, for the next session.
     pub identity: Option<Identity>,
+    /// Its user token, which works once, has been exchanged.
+    pub spent: bool,
+    /// The panel was open for somebody who the page has not named yet.
+    pub unresumed: bool,
     /// Every record that storage held, by key, and the one in force.
     pub records: Vec<(String, String)>,
     pub record: Stored,
@@ -79,6 +84,8 @@ impl Default for Core {
             config,
             bus: Bus::default(),
             identity: None,
+            spent: false,
+            unresumed: false,
             records: Vec::new(),
             record: Stored::default(),
             fetch: Fetch::default(),
@@ -223,8 +230,11 @@ impl Cx<'_> {
 
     /// Keeps the record, if it says anything new.
     pub fn store(&mut self) {
-        let record = self.core.record.write();
-        self.keep(Some(record));
+        // Before the server has said whose it is, storage keeps what it has.
+        if self.core.record.owner != UNKNOWN {
+            let record = self.core.record.write();
+            self.keep(Some(record));
+        }
     }
 
     /// Forgets visitor, session, identity and what was not sent.
@@ -234,7 +244,7 @@ impl Cx<'_> {
         self.keep(None);
     }
 
-    fn keep(&mut self, record: Option<String>) {
+    pub fn keep(&mut self, record: Option<String>) {
         let Some(key) = self.core.config.key.clone() else {
             return;
         };

@@ -80,6 +80,11 @@ impl Link {
         }
     }
 
+    /// A session of before is to go on.
+    pub fn resumes(&self, core: &super::core::Core) -> bool {
+        self.session.is_some() || core.record.session_id.is_some()
+    }
+
     fn awaits(&self, wanted: &[Purpose]) -> bool {
         self.pending
             .iter()
@@ -100,6 +105,7 @@ impl Panel {
             return self.watch(cx);
         }
         match self.link.token.need() {
+            Some(Need::Mint) if self.link.awaits(&[Purpose::Mint, Purpose::Refresh]) => {}
             Some(Need::Mint) => self.mint(cx),
             Some(Need::Refresh(token)) => self.refresh(token, cx),
             None if self.link.session.is_none() => self.ask_session(cx),
@@ -114,21 +120,6 @@ impl Panel {
         self.watch(cx);
     }
 
-    fn mint(&mut self, cx: &mut Cx<'_>) {
-        let Some(client_key) = cx.core.config.key.as_deref() else {
-            return;
-        };
-        if self.link.awaits(&[Purpose::Mint, Purpose::Refresh]) {
-            return;
-        }
-        // An identity with a proof goes to `/auth/exchange` instead; the server has that from the next issue on.
-        let body = Json::default()
-            .text("client_key", client_key)
-            .maybe("agent_id", cx.core.config.agent.as_deref())
-            .maybe("visitor_id", cx.core.record.visitor_id.as_deref());
-        self.ask(Purpose::Mint, "/auth/guest", Body::Json(body), cx);
-    }
-
     pub fn refresh(&mut self, token: Secret, cx: &mut Cx<'_>) {
         if self.link.awaits(&[Purpose::Mint, Purpose::Refresh]) {
             return;
@@ -141,7 +132,13 @@ impl Panel {
         if self.link.awaits(&[Purpose::Session]) {
             return;
         }
-        let body = Json::default().maybe("resume", cx.core.record.session_id.as_deref());
+        let mut body = Json::default().maybe("resume", cx.core.record.session_id.as_deref());
+        let identity = cx.core.identity.as_ref();
+        if let Some(identity) = identity.filter(|identity| !identity.attributes.is_empty()) {
+            let attributes = Json::entries(&identity.attributes);
+            let metadata = Json::default().object("attributes", attributes);
+            body = body.object("metadata", metadata);
+        }
         self.ask(Purpose::Session, "/sessions", Body::Json(body), cx);
     }
 
@@ -219,9 +216,8 @@ impl Panel {
             }
             Timer::TokenRefresh => {
                 let token = self.link.token.any().cloned();
-                if let Some(token) =
-                    token.filter(|_| !self.link.suspended && cx.core.halt.is_none())
-                {
+                let idle = self.link.token.need().is_none() && !self.link.suspended;
+                if let Some(token) = token.filter(|_| idle && cx.core.halt.is_none()) {
                     self.refresh(token, cx);
                     self.watch(cx);
                 }

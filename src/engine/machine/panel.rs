@@ -26,6 +26,7 @@ pub(super) enum By {
     Reload,
 }
 
+#[derive(Default)]
 pub(super) struct Panel {
     pub open: bool,
     pub unread: u32,
@@ -45,35 +46,32 @@ pub(super) struct Panel {
 /// The composer is locked.
 #[derive(Debug, PartialEq)]
 pub(super) struct Limit {
-    /// None: until the visitor tries again.
+    /// None: until the page names another visitor or starts the widget anew.
     pub until: Option<Millis>,
     pub left_seconds: u64,
 }
 
 impl Panel {
     pub fn mount(cx: &mut Cx<'_>) -> Panel {
-        let mut panel = Panel {
-            open: false,
-            unread: 0,
-            unread_told: 0,
-            log: Log::default(),
-            outbox: Outbox::default(),
-            link: Link::default(),
-            peer: Peer::default(),
-            failed_turn: false,
-            limit: None,
-            history_end: 0,
-        };
+        let mut panel = Panel::default();
+        cx.core.claim(cx.core.expected_owner());
         panel.log.greet(cx.core.config.greeting.as_deref());
-        for (client_id, text) in cx.core.record.outbox.iter().take(OUTBOX_MESSAGES) {
-            panel.log.push_own(client_id, text);
-            panel.outbox.push(client_id.clone(), text.clone());
-        }
+        panel.restore(cx);
         cx.render();
         cx.emit(EventName::Ready, Json::default());
         panel.drive(cx);
         panel.tell_connection(cx);
         panel
+    }
+
+    /// What the record says was not sent.
+    pub fn restore(&mut self, cx: &mut Cx<'_>) {
+        for (client_id, text) in cx.core.record.outbox.iter().take(OUTBOX_MESSAGES) {
+            if !self.outbox.has(client_id) {
+                self.log.push_own(client_id, text);
+                self.outbox.push(client_id.clone(), text.clone());
+            }
+        }
     }
 
     pub fn handle(&mut self, msg: Msg, cx: &mut Cx<'_>) {
@@ -218,15 +216,9 @@ impl Panel {
         }
     }
 
-    /// The button of the banner: a failed turn again, an unlock, or the connection now instead of later.
+    /// The button of the banner: a failed turn again, or the connection now instead of later.
     fn retry(&mut self, cx: &mut Cx<'_>) {
-        if self
-            .limit
-            .as_ref()
-            .is_some_and(|limit| limit.until.is_none())
-        {
-            self.unlock(cx);
-        } else if self.failed_turn {
+        if self.failed_turn {
             self.failed_turn = false;
             self.send_signal(client::RETRY, cx);
         }
@@ -273,7 +265,7 @@ impl Panel {
         cx.render();
     }
 
-    fn unlock(&mut self, cx: &mut Cx<'_>) {
+    pub fn unlock(&mut self, cx: &mut Cx<'_>) {
         self.limit = None;
         cx.clear(Timer::Countdown);
         cx.render();
@@ -345,6 +337,9 @@ impl Panel {
     /// Another tab of the same visitor wrote its record.
     pub fn stored_elsewhere(&mut self, stored: Stored, cx: &mut Cx<'_>) {
         let record = &mut cx.core.record;
+        if record.owner != stored.owner {
+            return;
+        }
         if record.visitor_id.is_none() {
             record.visitor_id = stored.visitor_id;
         }

@@ -127,7 +127,7 @@ impl Panel {
     }
 
     /// `unread` once for each change, and once for all of the history.
-    fn tell_unread(&mut self, cx: &mut Cx<'_>) {
+    pub fn tell_unread(&mut self, cx: &mut Cx<'_>) {
         if self.unread != self.unread_told {
             self.unread_told = self.unread;
             let payload = Json::default().number("count", self.unread);

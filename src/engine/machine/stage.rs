@@ -5,7 +5,7 @@ use super::core::{Cx, Unsettled};
 use super::fetch::ask_config;
 use super::panel::{By, Panel, escalation};
 use super::{Boot, Msg, Ui};
-use crate::engine::command::Command;
+use crate::engine::command::{Command, Identity};
 use crate::engine::config::check::check;
 use crate::engine::config::{Layer, Source};
 use crate::engine::effect::{Effect, Stored, Timer};
@@ -129,7 +129,9 @@ impl Stage {
 
     /// Goes on where the visitor was before the page changed.
     fn resume(&mut self, cx: &mut Cx<'_>) {
-        if cx.core.record.open {
+        cx.core.unresumed = !cx.core.may_resume();
+        if cx.core.unresumed {
+        } else if cx.core.record.open {
             self.open(By::Reload, cx);
         } else if !cx.core.record.outbox.is_empty() {
             self.mount(cx);
@@ -174,7 +176,7 @@ impl Stage {
             }
             Command::Off { event, callback } => cx.core.bus.off(event, callback),
             Command::Init(layer) => self.init(*layer, cx),
-            Command::Identify(identity) => cx.core.identity = Some(*identity),
+            Command::Identify(identity) => self.identify(*identity, cx),
             Command::Escalate { reason, context } => {
                 let panel = match self {
                     Stage::Panel(panel) => Some(&**panel),
@@ -248,8 +250,8 @@ impl Stage {
             return;
         }
         let mut rejections = Vec::new();
-        if layer.identity.is_some() {
-            cx.core.identity.clone_from(&layer.identity);
+        if let Some(identity) = &layer.identity {
+            cx.core.identify(identity.clone());
         }
         let checked = check(layer, Source::Init, &mut rejections);
         let was_secret = cx.core.layers.has_secret_key();
@@ -274,6 +276,15 @@ impl Stage {
         }
         if !matches!(self, Stage::Hidden) {
             self.start(None, cx);
+        }
+    }
+
+    fn identify(&mut self, identity: Identity, cx: &mut Cx<'_>) {
+        let news = cx.core.identify(identity);
+        match self {
+            Stage::Panel(panel) if news => panel.identified(cx),
+            Stage::Launcher if cx.core.unresumed => self.resume(cx),
+            _ => {}
         }
     }
 
@@ -316,17 +327,13 @@ impl Stage {
     }
 
     /// `shutdown` keeps the visitor, `reset` forgets. Subscriptions stay: a page subscribes once and may start again.
-    ///
-    /// Hook for the next issue: before a reset forgets the token, it is the place to revoke the session on the server (the
-    /// goodbye would go where [`Panel::stop`] sends the peer's).
+    /// A reset also ends the login on the server.
     fn stop(&mut self, forget: bool, cx: &mut Cx<'_>) {
-        match self {
-            Stage::Panel(panel) => panel.stop(cx),
-            Stage::Asleep(_)
-            | Stage::Waiting(_)
-            | Stage::Launcher
-            | Stage::Hidden
-            | Stage::Stopped => {}
+        if let Stage::Panel(panel) = self {
+            panel.stop(cx);
+            if forget {
+                panel.revoke(cx);
+            }
         }
         for timer in [Timer::ConfigDeadline, Timer::Config] {
             cx.clear(timer);
@@ -368,6 +375,7 @@ impl Stage {
             // Another tab has reset: this one forgets too. Its page has not asked for the button to go, so that stays.
             (None, Stage::Panel(panel)) => {
                 panel.stop(cx);
+                panel.revoke(cx);
                 cx.forget();
                 cx.run(Effect::Unmount);
                 *self = Stage::Launcher;

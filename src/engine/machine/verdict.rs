@@ -25,11 +25,8 @@ pub(super) enum Verdict {
 /// The code decides; where there is none, the status does. A 403 or 404 without a code comes from something in between (a
 /// proxy, a captive portal, a wrong path), which may pass.
 pub(super) fn judge(failure: &Failure) -> Verdict {
-    let code = ErrorCode::ALL
-        .iter()
-        .find(|code| code.as_str() == failure.code);
-    if let Some(code) = code {
-        return by_code(*code, failure.status);
+    if let Some(code) = known(failure) {
+        return by_code(code, failure.status);
     }
     match failure.status {
         401 => Verdict::Token,
@@ -37,6 +34,12 @@ pub(super) fn judge(failure: &Failure) -> Verdict {
         400 | 413 | 415 | 422 => Verdict::Refused,
         _ => Verdict::Later,
     }
+}
+
+/// The code, if this widget knows it.
+pub(super) fn known(failure: &Failure) -> Option<ErrorCode> {
+    let mut codes = ErrorCode::ALL.iter().copied();
+    codes.find(|code| code.as_str() == failure.code)
 }
 
 fn by_code(code: ErrorCode, status: u16) -> Verdict {
@@ -102,6 +105,9 @@ fn fix(code: &str) -> &'static str {
         "client_key_disabled" => "this embed key is disabled: enable it or use another",
         "guest_not_allowed" => {
             "this agent wants identified visitors: call karta(\"identify\", { userId, identityToken })"
+        }
+        "token_expired" | "token_invalid" | "token_used" => {
+            "a user token works once and for five minutes: call karta(\"identify\", { userToken }) with a fresh one"
         }
         _ => "the server refused this page; docs/ERRORS.md explains the code",
     }

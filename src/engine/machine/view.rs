@@ -80,7 +80,8 @@ impl Panel {
         if let Some(code) = core.halt {
             let text = match code {
                 "guest_not_allowed" => words.sign_in,
-                "identity_invalid" | "identity_mismatch" => words.identity_failed,
+                "identity_invalid" | "identity_mismatch" | "token_expired" | "token_invalid"
+                | "token_used" => words.identity_failed,
                 _ => words.not_available_here,
             };
             return Some(banner(Tone::Bad, text, None));
@@ -92,7 +93,7 @@ impl Panel {
                     text: Cow::Owned(countdown(words.limit_wait, limit.left_seconds)),
                     retry: None,
                 },
-                None => banner(Tone::Busy, words.limit, Some(words.retry)),
+                None => banner(Tone::Busy, words.limit, None),
             });
         }
         if !core.online {

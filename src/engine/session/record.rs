@@ -19,6 +19,7 @@ impl Stored {
         };
         let mut seen = String::new();
         number::push(&mut seen, self.seen_seq);
+        add(&self.owner);
         add(self.visitor_id.as_deref().unwrap_or(""));
         add(self.session_id.as_deref().unwrap_or(""));
         add(if self.open { "open" } else { "" });
@@ -42,6 +43,7 @@ impl Stored {
             rest = after;
             Some(String::from(field)).filter(|field| !field.is_empty())
         };
+        stored.owner = next().unwrap_or_default();
         stored.visitor_id = next();
         stored.session_id = next();
         stored.open = next().is_some();
@@ -60,6 +62,7 @@ mod tests {
     #[test]
     fn record_reads_as_it_was_written() {
         let full = Stored {
+            owner: "user:7".into(),
             visitor_id: Some("v_1".into()),
             session_id: Some("s_1".into()),
             open: true,
@@ -84,14 +87,14 @@ mod tests {
             "",
             "null",
             "{\"visitor\":\"v\"}",
-            "2\u{1f}v_1",
+            "2\u{1f}\u{1f}v_1",
             "\u{1f}",
             "1",
             "1\u{1f}",
         ] {
             assert_eq!(Stored::read(text), Stored::default(), "{text:?}");
         }
-        let odd = Stored::read("1\u{1f}v\u{1f}\u{1f}\u{1f}x\u{1f}id without text");
+        let odd = Stored::read("1\u{1f}\u{1f}v\u{1f}\u{1f}\u{1f}x\u{1f}id without text");
         assert_eq!(odd.visitor_id.as_deref(), Some("v"));
         assert_eq!((odd.seen_seq, odd.outbox), (0, Vec::new()));
     }

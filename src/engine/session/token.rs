@@ -11,6 +11,8 @@ pub struct Token {
     /// Counts tokens, so that a late 401 of an old one is told from one of the current.
     generation: u32,
     rung: Rung,
+    /// Another one is wanted, though `value` may still be good: the page has said who the visitor is.
+    renewal: bool,
 }
 
 /// How far the repair of refused tokens has come. Back to the start when a token is accepted.
@@ -43,6 +45,7 @@ impl Token {
     pub fn need(&self) -> Option<Need> {
         match &self.value {
             None => Some(Need::Mint),
+            Some(_) if self.renewal => Some(Need::Mint),
             Some(value) if self.stale => Some(Need::Refresh(value.clone())),
             Some(_) => None,
         }
@@ -58,6 +61,17 @@ impl Token {
         self.value.as_ref()
     }
 
+    /// The server has talked to us.
+    pub fn was_granted(&self) -> bool {
+        self.generation > 0
+    }
+
+    /// A new one is minted; the old one serves until it is there.
+    pub fn renew(&mut self) {
+        self.renewal = true;
+        self.rung = Rung::Good;
+    }
+
     pub fn generation(&self) -> u32 {
         self.generation
     }
@@ -65,6 +79,7 @@ impl Token {
     pub fn granted(&mut self, value: String) {
         self.value = Some(Secret(value));
         self.stale = false;
+        self.renewal = false;
         self.generation = self.generation.wrapping_add(1);
     }
 
@@ -158,6 +173,16 @@ mod tests {
         token.accepted();
         token.refused(2);
         assert_eq!(token.need(), Some(Need::Refresh(Secret("t2".into()))));
+    }
+
+    #[test]
+    fn renewal_mints_while_the_old_token_serves() {
+        let mut token = granted();
+        token.renew();
+        assert_eq!(token.need(), Some(Need::Mint));
+        assert_eq!(token.usable(), Some(&Secret("t1".into())));
+        token.granted("t2".into());
+        assert_eq!(token.need(), None);
     }
 
     #[test]

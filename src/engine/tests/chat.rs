@@ -14,6 +14,7 @@ fn returning(open: bool, seen_seq: u64) -> Boot {
         stored: vec![(
             KEY.into(),
             Stored {
+                owner: String::new(),
                 visitor_id: Some("v_1".into()),
                 session_id: Some("s_1".into()),
                 open,

@@ -389,19 +389,6 @@ fn limit_locks_the_composer_with_a_countdown_and_then_goes_on() {
 }
 
 #[test]
-fn limit_without_an_end_unlocks_by_hand() {
-    let mut world = World::chatting();
-    world.frame(SessionEvent {
-        code: Some("limit_reached".into()),
-        ..bare(EventType::LimitReached, 1)
-    });
-    world.advance(1_000_000);
-    assert!(!world.panel().composer.enabled);
-    world.send(Msg::Ui(Ui::RetryPressed));
-    assert!(world.panel().composer.enabled);
-}
-
-#[test]
 fn refusal_of_the_page_is_final_and_kind() {
     for code in [
         ErrorCode::OriginNotAllowed,

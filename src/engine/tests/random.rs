@@ -565,6 +565,9 @@ fn any_msg() -> impl Strategy<Value = Msg> {
             "internal",
             "rate_limited",
             "nonsense",
+            "identity_invalid",
+            "guest_not_allowed",
+            "token_used",
         ];
         (
             prop::sample::select(vec![0_u16, 200, 400, 401, 403, 404, 429, 500]),
@@ -580,6 +583,7 @@ fn any_msg() -> impl Strategy<Value = Msg> {
     };
     let reply = prop_oneof![
         Just(token("t")),
+        prop::sample::select(vec!["a", "b"]).prop_map(super::users::user_reply),
         any::<u64>().prop_map(|seq| session_info("s_1", seq)),
         Just(accepted()),
         Just(Reply::Nothing),
@@ -610,6 +614,7 @@ fn any_msg() -> impl Strategy<Value = Msg> {
         Just(Command::Update(Box::default())),
         Just(Command::Shutdown),
         Just(Command::Reset),
+        super::users::any_identity().prop_map(|who| Command::Identify(Box::new(who))),
         Just(Command::Escalate {
             reason: None,
             context: vec![]
