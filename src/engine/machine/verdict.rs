@@ -69,6 +69,11 @@ fn by_code(code: ErrorCode, status: u16) -> Verdict {
         | ErrorCode::PreconditionFailed
         | ErrorCode::NotFound
         | ErrorCode::MethodNotAllowed
+        // Of the admin API, which the widget never calls.
+        | ErrorCode::AdminTokenMissing
+        | ErrorCode::AdminTokenInvalid
+        | ErrorCode::AdminInBrowser
+        | ErrorCode::AgentInUse
         | ErrorCode::AgentFailed
         | ErrorCode::Internal => match status {
             400 | 413 | 415 | 422 => Verdict::Refused,
