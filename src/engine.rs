@@ -11,6 +11,7 @@ pub mod limits;
 pub mod machine;
 pub mod markdown;
 pub mod random;
+pub mod raw;
 pub mod session;
 pub mod shell;
 pub mod text;

@@ -8,7 +8,7 @@ use karta::browser::screen::Screen;
 use karta::browser::sse::Frames;
 use karta::browser::{callbacks, storage, wire};
 use karta::engine::command::CallbackId;
-use karta::engine::config::Config;
+use karta::engine::config::{Config, Field};
 use karta::engine::dialect::Raw;
 use karta::engine::effect::{Expect, Reply};
 use karta::engine::event::{EventName, HostEvent};
@@ -173,12 +173,35 @@ fn events_are_read_as_serde_reads_them() {
 fn config_is_read_as_serde_reads_it() {
     let object =
         wire::object(include_str!("../fixtures/wire/config.json")).expect("the fixture is JSON");
+    let Some(Reply::Config(layer)) = wire::reply(&object, Expect::Config) else {
+        panic!("the fixture is a config");
+    };
     let expected: WidgetConfig =
-        serde_wasm_bindgen::from_value(object.clone()).expect("the fixture is a config");
-    assert_eq!(
-        wire::reply(&object, Expect::Config),
-        Some(Reply::Config(Box::new(expected)))
-    );
+        serde_wasm_bindgen::from_value(object).expect("the fixture is a config");
+    assert_eq!(layer.rejected, []);
+    let prompts = expected.agent.suggested_prompts.join("\n") + "\n";
+    for (field, value) in [
+        (Field::AgentName, Some(expected.agent.name)),
+        (Field::AgentAvatar, expected.agent.avatar_url),
+        (Field::Greeting, expected.agent.greeting),
+        (Field::SuggestedPrompts, Some(prompts)),
+        (
+            Field::Accent,
+            expected
+                .branding
+                .primary_color
+                .map(|color| color.to_lowercase()),
+        ),
+        (Field::LogoUrl, expected.branding.logo_url),
+        (Field::LauncherLabel, expected.branding.launcher_label),
+        (Field::PrivacyNotice, expected.branding.privacy_notice),
+        (Field::Footer, expected.branding.footer),
+        (Field::Position, Some(String::from("bl"))),
+    ] {
+        assert_eq!(layer.get(field), value.as_deref(), "{field:?}");
+    }
+    assert_eq!(layer.get(Field::WidgetEnabled), Some(""));
+    assert!(expected.features.widget_enabled);
 }
 
 #[wasm_bindgen_test]

@@ -191,7 +191,7 @@
       await Promise.race([asked, wait(600)]);
       if (!d.body) await new Promise((done) => d.addEventListener("DOMContentLoaded", done, { once: true }));
       if (!panel && !loading) {
-        host = launcher.karta_draw(tag, inits().reverse(), reply);
+        host = launcher.karta_draw(tag, inits(), reply);
         if (host) watch(host);
         // No button: the engine knows why, and says so.
         else loadPanel();

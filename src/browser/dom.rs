@@ -13,8 +13,7 @@ mod messages;
 pub mod panel;
 mod style;
 
-use crate::engine::view_model::{ColorMode, ThemeView};
-use karta_protocol::LauncherPosition;
+use crate::engine::view_model::ThemeView;
 use wasm_bindgen::prelude::*;
 
 /// An element by its number.
@@ -113,19 +112,8 @@ pub fn theme(theme: &ThemeView<'_>) {
     put(FRAME, "--on-accent", theme.accent_foreground);
     put(FRAME, "lang", theme.locale);
     put(FRAME, "dir", if theme.rtl { "rtl" } else { "ltr" });
-    let mode = match theme.mode {
-        ColorMode::Auto => "auto",
-        ColorMode::Light => "light",
-        ColorMode::Dark => "dark",
-    };
-    put(FRAME, "data-mode", mode);
-    let corner = match theme.position {
-        LauncherPosition::Br => "br",
-        LauncherPosition::Bl => "bl",
-        LauncherPosition::Tr => "tr",
-        LauncherPosition::Tl => "tl",
-    };
-    put(FRAME, "data-at", corner);
+    put(FRAME, "data-mode", theme.mode);
+    put(FRAME, "data-at", theme.position);
 }
 
 /// True if that changed something.

@@ -10,9 +10,8 @@ extern "C" {
     #[cfg(feature = "panel")]
     #[wasm_bindgen(catch, js_namespace = Reflect, js_name = set)]
     fn set_property(object: &JsValue, key: &str, value: &JsValue) -> Result<bool, JsValue>;
-    #[cfg(feature = "launcher")]
     #[wasm_bindgen(catch, js_namespace = Object, js_name = getOwnPropertyDescriptor)]
-    fn own_property(object: &JsValue, key: &str) -> Result<JsValue, JsValue>;
+    pub fn own_property(object: &JsValue, key: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(thread_local_v2, js_name = navigator)]
     static NAVIGATOR: JsValue;
 }
@@ -27,12 +26,6 @@ pub fn get_text(object: &JsValue, key: &str) -> Option<String> {
     get(object, key)?
         .as_string()
         .filter(|text| !text.is_empty())
-}
-
-/// An own property that is a string, without running a getter.
-#[cfg(feature = "launcher")]
-pub fn own_text(object: &JsValue, key: &str) -> Option<String> {
-    get_text(&own_property(object, key).ok()?, "value")
 }
 
 /// Sets a property of an object of our own.

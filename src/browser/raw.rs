@@ -2,11 +2,12 @@
 //! cyclic, texts have megabytes. Reads own enumerable string keys only, of the engine's list and within its bounds; never throws, never
 //! keeps a page object other than a function.
 
-use super::host::get;
+use super::host::{get, own_property};
 use crate::engine::command::CallbackId;
+use crate::engine::config::{Layer, Settings, Source};
 use crate::engine::dialect::Raw;
-use crate::engine::dialect::karta::{FORBIDDEN, FREE_FORM, READABLE};
-use crate::engine::limits::{RAW_DEPTH, RAW_ENTRIES, RAW_TEXT_BYTES};
+use crate::engine::dialect::karta::{FORBIDDEN, FREE_FORM, is_readable};
+use crate::engine::limits::{RAW_DEPTH, RAW_ENTRIES, RAW_KEYS, RAW_TEXT_BYTES};
 use js_sys::{JsString, Reflect};
 use wasm_bindgen::prelude::*;
 
@@ -15,12 +16,35 @@ extern "C" {
     // js_sys has it without `catch`, and it throws on a revoked Proxy.
     #[wasm_bindgen(catch, js_namespace = Array, js_name = isArray)]
     fn is_array(value: &JsValue) -> Result<bool, JsValue>;
-    #[wasm_bindgen(catch, js_namespace = Object, js_name = getOwnPropertyDescriptor)]
-    fn own_property(object: &JsValue, key: &JsValue) -> Result<JsValue, JsValue>;
 }
 
 /// Turns a function of the page into its id.
 pub type Intern<'a> = &'a mut dyn FnMut(&JsValue) -> CallbackId;
+
+/// The settings of the script tag, given as its attributes by name.
+pub fn tag(object: &JsValue) -> Layer {
+    Layer::read(Source::Attributes, &Ours(object))
+}
+
+/// The settings of the server's answer to `GET /config`. None: it is no such answer.
+pub fn config(object: &JsValue) -> Option<Layer> {
+    get(object, "agent").filter(JsValue::is_object)?;
+    Some(Layer::read(Source::Server, &Ours(object)))
+}
+
+/// An object of our own: attributes by their full name, or an answer in parts.
+struct Ours<'a>(&'a JsValue);
+
+impl Settings for Ours<'_> {
+    fn get(&self, part: &str, name: &str, take: &mut dyn FnMut(&Raw)) {
+        let place = match part {
+            "" => Some(self.0.clone()),
+            part => get(self.0, part),
+        };
+        let value = place.and_then(|place| get(&place, name));
+        take(&read(&value.unwrap_or_default(), &mut |_| CallbackId(0)));
+    }
+}
 
 /// Reads one value.
 pub fn read(value: &JsValue, intern: Intern<'_>) -> Raw {
@@ -46,10 +70,8 @@ fn read_at(value: &JsValue, depth: usize, free: bool, intern: Intern<'_>) -> Raw
         Raw::Function(intern(value))
     } else if let Some(number) = value.as_f64() {
         Raw::Number(number)
-    } else if value.is_symbol() {
-        Raw::Unreadable("a symbol")
-    } else if value.is_bigint() {
-        Raw::Unreadable("a BigInt")
+    } else if !value.is_object() {
+        Raw::Unreadable("a symbol or a BigInt")
     } else if depth == 0 {
         Raw::Unreadable("an object that is nested too deeply")
     } else {
@@ -58,60 +80,32 @@ fn read_at(value: &JsValue, depth: usize, free: bool, intern: Intern<'_>) -> Raw
     }
 }
 
-/// None: something threw, or the object is no object.
+/// None: something threw.
 fn read_object(object: &JsValue, depth: usize, free: bool, intern: Intern<'_>) -> Option<Raw> {
-    if is_array(object).ok()? {
-        let length = get(object, "length")?.as_f64()? as usize;
-        let list = (0..length.min(RAW_ENTRIES)).map(|index| {
-            match Reflect::get_u32(object, index as u32) {
-                Ok(item) => read_at(&item, depth, free, intern),
-                Err(_) => Raw::Unreadable("a value that throws when it is read"),
-            }
-        });
-        return Some(Raw::List(list.collect()));
-    }
+    let list = is_array(object).ok()?;
+    let keys = Reflect::own_keys(object).ok()?;
+    let all = free || list;
     let mut entries = Vec::new();
-    if free {
-        for key in Reflect::own_keys(object).ok()?.iter().take(RAW_ENTRIES) {
-            if let Some(name) = key.as_string()
-                && !FORBIDDEN.contains(&name.as_str())
-            {
-                read_entry(object, name, &key, depth, true, intern, &mut entries)?;
-            }
-        }
-    } else {
-        for name in READABLE {
-            let free = FREE_FORM.contains(&name);
-            read_entry(
-                object,
-                String::from(name),
-                &JsValue::from_str(name),
-                depth,
-                free,
-                intern,
-                &mut entries,
-            )?;
-        }
-    }
-    Some(Raw::Object(entries))
-}
-
-fn read_entry(
-    object: &JsValue,
-    name: String,
-    key: &JsValue,
-    depth: usize,
-    free: bool,
-    intern: Intern<'_>,
-    entries: &mut Vec<(String, Raw)>,
-) -> Option<()> {
-    let property = own_property(object, key).ok()?;
-    if !property.is_undefined() && get(&property, "enumerable")?.is_truthy() {
-        let raw = match Reflect::get(object, key) {
-            Ok(value) => read_at(&value, depth, free, intern),
-            Err(_) => Raw::Unreadable("a value that throws when it is read"),
+    for index in 0..keys.length().min(if all { RAW_ENTRIES } else { RAW_KEYS }) {
+        let Some(name) = keys.get(index).as_string() else {
+            continue;
         };
-        entries.push((name, raw));
+        let free_form = FREE_FORM.contains(&name.as_str());
+        if FORBIDDEN.contains(&name.as_str()) || !all && !free_form && !is_readable(&name) {
+            continue;
+        }
+        let property = own_property(object, &name).ok()?;
+        if get(&property, "enumerable").is_some_and(|value| value.is_truthy()) {
+            let raw = match get(object, &name) {
+                Some(value) => read_at(&value, depth, free || free_form, intern),
+                None => Raw::Unreadable("a value that throws when it is read"),
+            };
+            entries.push((name, raw));
+        }
     }
-    Some(())
+    Some(if list {
+        Raw::List(entries.into_iter().map(|(_, item)| item).collect())
+    } else {
+        Raw::Object(entries)
+    })
 }

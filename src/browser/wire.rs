@@ -4,12 +4,12 @@
 //! A reader never fails on a field: what is missing or of another type is absent, as an older widget must bear a newer server.
 
 use super::host::{get, get_text};
+use super::raw;
 use crate::engine::effect::{Expect, Failure, Reply};
 use crate::engine::json::Json;
 use js_sys::{Array, JSON};
 use karta_protocol::{
-    AgentProfile, AuthMode, Branding, EventType, Features, LauncherPosition, SessionEvent,
-    SessionInfo, SessionStatus, Source, StopReason, TokenReply, WidgetConfig,
+    EventType, SessionEvent, SessionInfo, SessionStatus, Source, StopReason, TokenReply,
 };
 use serde::Serialize;
 use wasm_bindgen::JsValue;
@@ -35,7 +35,7 @@ pub fn object(text: &str) -> Option<JsValue> {
 /// None: not an answer of the expected kind.
 pub fn reply(object: &JsValue, expect: Expect) -> Option<Reply> {
     Some(match expect {
-        Expect::Config => Reply::Config(Box::new(config(object)?)),
+        Expect::Config => Reply::Config(Box::new(raw::config(object)?)),
         Expect::Token => Reply::Token(TokenReply {
             token: get_text(object, "token")?,
             expires_in: whole(object, "expires_in")? as u32,
@@ -98,51 +98,6 @@ fn kind(name: &str) -> EventType {
         "error" => EventType::Error,
         _ => EventType::Unknown,
     }
-}
-
-pub fn config(object: &JsValue) -> Option<WidgetConfig> {
-    let part = |key: &str| get(object, key).filter(JsValue::is_object);
-    let agent = part("agent")?;
-    let branding = part("branding").unwrap_or_default();
-    let features = part("features").unwrap_or_default();
-    Some(WidgetConfig {
-        agent: AgentProfile {
-            name: get_text(&agent, "name").unwrap_or_default(),
-            avatar_url: get_text(&agent, "avatar_url"),
-            greeting: get_text(&agent, "greeting"),
-            suggested_prompts: list(&agent, "suggested_prompts")
-                .iter()
-                .filter_map(|prompt| prompt.as_string())
-                .collect(),
-        },
-        branding: Branding {
-            primary_color: get_text(&branding, "primary_color"),
-            accent_color: get_text(&branding, "accent_color"),
-            accent_foreground: get_text(&branding, "accent_foreground"),
-            logo_url: get_text(&branding, "logo_url"),
-            launcher_position: match get_text(&branding, "launcher_position").as_deref() {
-                Some("br") => Some(LauncherPosition::Br),
-                Some("bl") => Some(LauncherPosition::Bl),
-                Some("tr") => Some(LauncherPosition::Tr),
-                Some("tl") => Some(LauncherPosition::Tl),
-                _ => None,
-            },
-            launcher_label: get_text(&branding, "launcher_label"),
-            privacy_notice: get_text(&branding, "privacy_notice"),
-            footer: get_text(&branding, "footer"),
-            mode: get_text(&branding, "mode"),
-        },
-        features: Features {
-            voice: truth(&features, "voice"),
-            upload: truth(&features, "upload"),
-            widget_enabled: truth(&features, "widget_enabled"),
-        },
-        auth_mode: match get_text(object, "auth_mode").as_deref() {
-            Some("guest") => AuthMode::Guest,
-            Some("user") => AuthMode::User,
-            _ => AuthMode::Both,
-        },
-    })
 }
 
 /// Code, message and pause of an error body. The status is the caller's.

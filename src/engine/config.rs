@@ -1,13 +1,13 @@
-//! Configuration: one all-optional [`Layer`] per source, checked once where it arrives ([`check`]), folded in one place ([`resolve`]).
+//! Configuration: one table of settings ([`field`]), one [`Layer`] per source, read and checked by that table where it arrives, and one fold.
 //!
 //! Precedence, later wins: built-in defaults < server config < `data-*` < `init` < `update`.
 
-pub mod check;
+mod check;
 mod color;
+pub mod field;
 mod layer;
-pub mod look;
-pub mod resolve;
+mod resolve;
 
-pub use check::{Checked, Source};
-pub use layer::{Layer, ThemeLayer};
-pub use resolve::{Config, Layers};
+pub use field::Field;
+pub use layer::{Layer, Settings, Source};
+pub use resolve::{Config, Layers, push_escaped};

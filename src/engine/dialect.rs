@@ -1,40 +1,7 @@
 //! Embed dialects: raw input of a page → [`Command`](super::command::Command) or a [`Rejection`]. Only translates; keeps no state.
+//! The script tags of all dialects, and the names in `init`, are columns of the one table of settings (`config::field`).
 
-pub mod attributes;
 pub mod karta;
 
-use super::command::CallbackId;
 pub use super::error::Rejection;
-
-/// A JavaScript value as the browser layer read it: own enumerable string keys of a fixed list only ([`karta::READABLE`]), no
-/// getters' exceptions, bounded depth, length and count (`limits::RAW_*`).
-#[derive(Clone, Debug, PartialEq)]
-pub enum Raw {
-    Undefined,
-    Null,
-    Bool(bool),
-    Number(f64),
-    Text(String),
-    List(Vec<Raw>),
-    Object(Vec<(String, Raw)>),
-    Function(CallbackId),
-    /// Symbol, BigInt, a value that threw when read, or something too deep or too large. The word says which, for the warning.
-    Unreadable(&'static str),
-}
-
-impl Raw {
-    /// What it is, for a warning.
-    fn kind(&self) -> &'static str {
-        match self {
-            Raw::Undefined => "undefined",
-            Raw::Null => "null",
-            Raw::Bool(_) => "a boolean",
-            Raw::Number(_) => "a number",
-            Raw::Text(_) => "a string",
-            Raw::List(_) => "an array",
-            Raw::Object(_) => "an object",
-            Raw::Function(_) => "a function",
-            Raw::Unreadable(what) => what,
-        }
-    }
-}
+pub use super::raw::Raw;

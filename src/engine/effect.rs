@@ -2,9 +2,10 @@
 //! answers, if at all, with a [`super::machine::Msg`] that bears the same id.
 
 use super::command::{CallbackId, Secret};
+use super::config::Layer;
 use super::event::HostEvent;
 use super::json::Json;
-use karta_protocol::{SessionInfo, TokenReply, WidgetConfig};
+use karta_protocol::{SessionInfo, TokenReply};
 
 /// Milliseconds by a monotonic clock of unknown origin.
 pub type Millis = u64;
@@ -173,7 +174,7 @@ pub enum Expect {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
-    Config(Box<WidgetConfig>),
+    Config(Box<Layer>),
     Token(TokenReply),
     Session(SessionInfo),
     Answer { sdp: String, location: String },

@@ -12,27 +12,14 @@ pub struct Rejection {
     pub message: String,
 }
 
-/// Takes rejections. Generic, so that the launcher bundle, which leaves reporting to the engine, carries none of the words.
-pub trait Report {
-    /// The message in pieces: cheaper in bytes than formatting.
-    fn refuse(&mut self, code: &'static str, pieces: &[&str]);
-}
-
-impl Report for Vec<Rejection> {
-    fn refuse(&mut self, code: &'static str, pieces: &[&str]) {
-        self.push(Rejection {
-            code,
-            message: pieces.concat(),
-        });
+/// Notes a rejection: where, and the words, both in pieces, which is cheaper in bytes than formatting. The launcher bundle leaves reporting to
+/// the engine, so nothing is noted there and it carries none of the words.
+pub fn refuse(rejected: &mut Vec<Rejection>, code: &'static str, place: &[&str], words: &[&str]) {
+    if cfg!(feature = "panel") {
+        let mut message = place.concat();
+        message.push_str(&words.concat());
+        rejected.push(Rejection { code, message });
     }
-}
-
-/// Drops every rejection.
-pub struct Silent;
-
-impl Report for Silent {
-    #[inline(always)]
-    fn refuse(&mut self, _code: &'static str, _pieces: &[&str]) {}
 }
 
 pub const UNKNOWN_COMMAND: &str = "unknown_command";

@@ -9,7 +9,9 @@ pub const SUBSCRIPTIONS: usize = 1_000;
 /// Depth to which the browser layer reads an argument: `init` → `theme` → `suggestedPrompts` → item.
 pub const RAW_DEPTH: usize = 4;
 /// Entries read of one list or free-form object.
-pub const RAW_ENTRIES: usize = 64;
+pub const RAW_ENTRIES: u32 = 64;
+/// Keys looked at in any other object, most of which are not read.
+pub const RAW_KEYS: u32 = 1_000;
 /// Bytes read of one text: above the longest message, so that "too long" can be told from "cut".
 pub const RAW_TEXT_BYTES: usize = 64 * 1024;
 

@@ -107,7 +107,7 @@ pub struct Boot {
     /// Origin that the script came from: default of `base_url`.
     pub script_origin: String,
     /// Answer of the loader's early `GET /config`, with the exact URL it asked.
-    pub prefetched: Option<(String, Result<Box<karta_protocol::WidgetConfig>, Failure>)>,
+    pub prefetched: Option<(String, Result<Box<Layer>, Failure>)>,
     /// `navigator.languages`, best first.
     pub languages: Vec<String>,
     /// 64 random bits from the platform: seeds message ids and backoff jitter.
@@ -147,7 +147,7 @@ impl Machine {
 
     /// Public key in force: under it, the browser layer keeps its record.
     pub fn key(&self) -> Option<&str> {
-        self.core.config.key.as_deref()
+        self.core.config.key()
     }
 }
 

@@ -94,7 +94,8 @@ pub fn is_rtl(locale: &str) -> bool {
 
 /// `de-AT` → `de`. Tags are compared as browsers write them: the language in lower case.
 fn language(tag: &str) -> &str {
-    tag.split(['-', '_']).next().unwrap_or(tag)
+    let end = tag.bytes().position(|byte| matches!(byte, b'-' | b'_'));
+    end.and_then(|end| tag.get(..end)).unwrap_or(tag)
 }
 
 #[cfg(test)]

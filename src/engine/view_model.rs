@@ -1,7 +1,7 @@
 //! What the screen should show: plain data, read from the machine after each message. The browser layer compares it with what
 //! is on screen. Lists are borrowed and carry revisions, so that one more token costs one text node and not a copy of the history.
 
-use karta_protocol::{LauncherPosition, Source};
+use karta_protocol::Source;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct ViewModel<'a> {
@@ -17,20 +17,13 @@ pub struct ThemeView<'a> {
     /// `#rrggbb`, valid by construction.
     pub accent: &'a str,
     pub accent_foreground: &'a str,
-    pub position: LauncherPosition,
-    pub mode: ColorMode,
+    /// `br`, `bl`, `tr`, `tl`.
+    pub position: &'a str,
+    /// `auto` (follows `prefers-color-scheme`), `light`, `dark`.
+    pub mode: &'a str,
     /// BCP 47; also decides `dir`.
     pub locale: &'a str,
     pub rtl: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ColorMode {
-    /// Follows `prefers-color-scheme`.
-    #[default]
-    Auto,
-    Light,
-    Dark,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -5,8 +5,9 @@
 use crate::browser::edge::BrowserEdge;
 use crate::browser::host::{self, get, get_text};
 use crate::browser::screen::Screen;
-use crate::browser::{callbacks, http, inbox, page, raw, rtc, storage, wire};
-use crate::engine::dialect::{attributes, karta};
+use crate::browser::{callbacks, http, inbox, page, raw, rtc, storage};
+use crate::engine::config::Layer;
+use crate::engine::dialect::karta;
 use crate::engine::effect::Failure;
 use crate::engine::machine::{Boot, Machine, Msg};
 use crate::engine::shell;
@@ -31,9 +32,8 @@ pub fn karta_start(options: &JsValue) {
     let option = |key: &str| get(options, key).unwrap_or_default();
     let signal: web_sys::AbortSignal = option("signal").unchecked_into();
     inbox::set_pump(option("pump").unchecked_into::<Function>());
-    let tag = option("tag");
     let boot = Boot {
-        attributes: attributes::read(&|name| get_text(&tag, name)),
+        attributes: raw::tag(&option("tag")),
         rejections: Vec::new(),
         script_origin: get_text(options, "origin").unwrap_or_default(),
         prefetched: prefetched(&option("reply")),
@@ -96,16 +96,14 @@ pub fn karta_drain() {
 }
 
 /// The loader's early answer to `GET /config`.
-fn prefetched(
-    reply: &JsValue,
-) -> Option<(String, Result<Box<karta_protocol::WidgetConfig>, Failure>)> {
+fn prefetched(reply: &JsValue) -> Option<(String, Result<Box<Layer>, Failure>)> {
     let url = get_text(reply, "url")?;
     let status = get(reply, "status")
         .and_then(|status| status.as_f64())
         .unwrap_or(0.0) as u16;
     let body = get(reply, "body").unwrap_or_default();
     let result = if status == 200 {
-        wire::config(&body)
+        raw::config(&body)
             .map(Box::new)
             .ok_or_else(Failure::default)
     } else {

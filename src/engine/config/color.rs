@@ -2,7 +2,7 @@
 
 /// `#rgb` or `#rrggbb`, any case → `#rrggbb` in lower case.
 pub fn parse(text: &str) -> Option<String> {
-    let digits = text.trim().strip_prefix('#')?;
+    let digits = text.strip_prefix('#')?;
     if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
@@ -56,7 +56,7 @@ mod tests {
         for (input, expected) in [
             ("#2563eb", Some("#2563eb")),
             ("#ABC", Some("#aabbcc")),
-            (" #D4FF4F ", Some("#d4ff4f")),
+            ("#D4FF4F", Some("#d4ff4f")),
             ("2563eb", None),
             ("#2563ebff", None),
             ("#12345g", None),

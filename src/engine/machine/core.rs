@@ -23,6 +23,8 @@ pub(super) struct Core {
     last_id: u32,
     pub layers: Layers,
     pub config: Config,
+    /// Of the configuration, as the view wants them.
+    pub prompts: Vec<String>,
     pub words: &'static Words,
     pub bus: Bus,
     /// Who the page says the visitor is, for the next session.
@@ -80,8 +82,9 @@ impl Default for Core {
             random: Random::default(),
             last_id: 0,
             layers: Layers::default(),
-            words: text::words(&config.locale),
+            words: text::words(config.locale()),
             config,
+            prompts: Vec::new(),
             bus: Bus::default(),
             identity: None,
             spent: false,
@@ -102,13 +105,14 @@ impl Core {
     /// After a change of any layer.
     pub fn resolve(&mut self) {
         self.config = self.layers.resolve(&self.script_origin, &self.languages);
-        self.words = text::words(&self.config.locale);
+        self.prompts = self.config.prompts();
+        self.words = text::words(self.config.locale());
         self.dirty = true;
     }
 
     /// Takes the record of the key in force.
     pub fn choose_record(&mut self) {
-        let key = self.config.key.as_deref();
+        let key = self.config.key();
         let found = self
             .records
             .iter()
@@ -143,7 +147,7 @@ impl Cx<'_> {
 
     /// Address of a call of the server's.
     pub fn url(&self, path: &str) -> String {
-        [&self.core.config.base_url, API_BASE, path].concat()
+        [self.core.config.base_url(), API_BASE, path].concat()
     }
 
     #[inline(never)]
@@ -245,7 +249,7 @@ impl Cx<'_> {
     }
 
     pub fn keep(&mut self, record: Option<String>) {
-        let Some(key) = self.core.config.key.clone() else {
+        let Some(key) = self.core.config.key().map(String::from) else {
             return;
         };
         let records = &mut self.core.records;

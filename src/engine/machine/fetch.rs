@@ -3,18 +3,17 @@
 use super::core::Cx;
 use super::stage::Stage;
 use super::verdict::{Verdict, judge};
-use crate::engine::config::Source;
-use crate::engine::config::check::{check, server_layer};
+use crate::engine::config::{Field, Layer, Source};
 use crate::engine::effect::{Body, Effect, Expect, Failure, Method, Reply, Timer};
 use crate::engine::error::SECRET_KEY;
 use crate::engine::limits::{CONFIG_DEADLINE_MS, CONFIG_RETRY_CAP_MS, CONFIG_RETRY_FIRST_MS};
-use karta_protocol::{ErrorCode, WidgetConfig};
+use karta_protocol::ErrorCode;
 
 impl Stage {
     /// With the layers as they are now: what phase follows? Called at boot, after `init` and when starting again.
     pub fn start(
         &mut self,
-        prefetched: Option<(String, Result<Box<WidgetConfig>, Failure>)>,
+        prefetched: Option<(String, Result<Box<Layer>, Failure>)>,
         cx: &mut Cx<'_>,
     ) {
         if cx.core.layers.has_secret_key() {
@@ -64,15 +63,14 @@ impl Stage {
     pub fn config_replied(&mut self, result: Result<Reply, Failure>, cx: &mut Cx<'_>) {
         cx.core.fetch.asked = None;
         match result {
-            Ok(Reply::Config(config)) => {
+            Ok(Reply::Config(mut config)) => {
                 cx.core.fetch.settled = true;
-                if !config.features.widget_enabled {
+                if config.get(Field::WidgetEnabled).is_none() {
                     self.switched_off(cx);
                     return;
                 }
-                let mut rejections = Vec::new();
-                cx.core.layers.server =
-                    check(server_layer(&config), Source::Server, &mut rejections);
+                let rejections = std::mem::take(&mut config.rejected);
+                cx.core.layers.set(Source::Server, *config);
                 cx.core.resolve();
                 cx.reject(rejections);
             }
@@ -107,7 +105,7 @@ impl Stage {
             return;
         }
         cx.core.deadline = None;
-        if cx.core.config.key.is_some() {
+        if cx.core.config.key().is_some() {
             self.show_launcher(cx);
         } else if !calls.is_empty() {
             cx.warn_once(

@@ -7,6 +7,7 @@ use super::core::{Core, Cx};
 use super::link::{Link, Purpose};
 use super::panel::Panel;
 use crate::engine::command::Identity;
+use crate::engine::config::Field;
 use crate::engine::effect::{Body, Expect, Method, Stored};
 use crate::engine::json::Json;
 use crate::engine::session::owner::{self, GUEST, UNKNOWN};
@@ -142,19 +143,19 @@ impl Panel {
         };
         cx.keep(None);
         cx.core.claim(owner);
-        self.log.greet(cx.core.config.greeting.as_deref());
+        self.log.greet(cx.core.config.get(Field::Greeting));
         self.tell_unread(cx);
         cx.render();
     }
 
     /// Asks for a token: with the proof, or as a guest where the page gave none.
     pub fn mint(&mut self, cx: &mut Cx<'_>) {
-        let Some(client_key) = cx.core.config.key.as_deref() else {
+        let Some(client_key) = cx.core.config.key() else {
             return;
         };
         let body = Json::default()
             .text("client_key", client_key)
-            .maybe("agent_id", cx.core.config.agent.as_deref());
+            .maybe("agent_id", cx.core.config.agent());
         let identity = cx.core.identity.as_ref();
         let user_id = identity.and_then(|identity| identity.user_id.as_deref());
         let (path, body) = match identity.filter(|identity| identity.has_proof()) {

@@ -5,6 +5,7 @@ use super::core::{Cx, complaint};
 use super::link::Link;
 use super::peer::Peer;
 use super::{Msg, Ui};
+use crate::engine::config::Field;
 use crate::engine::effect::{Effect, Failure, Focus, Millis, Stored, Timer};
 use crate::engine::error::{QUEUE_FULL, clip};
 use crate::engine::event::EventName;
@@ -55,7 +56,7 @@ impl Panel {
     pub fn mount(cx: &mut Cx<'_>) -> Panel {
         let mut panel = Panel::default();
         cx.core.claim(cx.core.expected_owner());
-        panel.log.greet(cx.core.config.greeting.as_deref());
+        panel.log.greet(cx.core.config.get(Field::Greeting));
         panel.restore(cx);
         cx.render();
         cx.emit(EventName::Ready, Json::default());
@@ -107,7 +108,7 @@ impl Panel {
                 }
             }
             Ui::PromptPressed(index) => {
-                if let Some(prompt) = cx.core.config.prompts.get(index).cloned() {
+                if let Some(prompt) = cx.core.prompts.get(index).cloned() {
                     self.say(&prompt, By::Visitor, cx);
                     cx.run(Effect::Focus(Focus::Composer));
                 }
@@ -273,7 +274,7 @@ impl Panel {
     }
 
     pub fn config_changed(&mut self, cx: &mut Cx<'_>) {
-        self.log.greet(cx.core.config.greeting.as_deref());
+        self.log.greet(cx.core.config.get(Field::Greeting));
         cx.render();
         self.tell_connection(cx);
     }

@@ -110,7 +110,7 @@ impl Panel {
         if self.peer.state != State::Connecting(id) {
             return;
         }
-        self.peer.location = absolute(&cx.core.config.base_url, location);
+        self.peer.location = absolute(cx.core.config.base_url(), location);
         self.peer.state = State::Answered(id);
         cx.run(Effect::AnswerPeer { id, sdp });
     }

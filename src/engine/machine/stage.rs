@@ -6,7 +6,6 @@ use super::fetch::ask_config;
 use super::panel::{By, Panel, escalation};
 use super::{Boot, Msg, Ui};
 use crate::engine::command::{Command, Identity};
-use crate::engine::config::check::check;
 use crate::engine::config::{Layer, Source};
 use crate::engine::effect::{Effect, Stored, Timer};
 use crate::engine::error::{ALREADY_MOUNTED, QUEUE_FULL};
@@ -65,7 +64,7 @@ impl Stage {
             }
             Msg::TimerFired(Timer::Config) => ask_config(cx),
             Msg::StoredElsewhere { key, record } => {
-                if cx.core.config.key.as_ref() == Some(&key) {
+                if cx.core.config.key() == Some(&key) {
                     self.stored_elsewhere(record, cx);
                 }
             }
@@ -96,8 +95,10 @@ impl Stage {
         core.random = Random::new(boot.entropy);
         core.records = boot.stored;
         let mut rejections = boot.rejections;
-        core.identity = boot.attributes.identity.clone();
-        core.layers.attributes = check(boot.attributes, Source::Attributes, &mut rejections);
+        let mut attributes = boot.attributes;
+        core.identity = attributes.identity.take();
+        rejections.append(&mut attributes.rejected);
+        core.layers.set(Source::Attributes, attributes);
         core.resolve();
         core.dirty = false;
         cx.reject(rejections);
@@ -198,7 +199,7 @@ impl Stage {
             Stage::Waiting(calls) => {
                 calls.push(command);
                 // A key that is missing is worth a word, but not before the page had time to give it.
-                if calls.len() == 1 && cx.core.config.key.is_none() {
+                if calls.len() == 1 && cx.core.config.key().is_none() {
                     self.expect_config(cx);
                 }
                 return;
@@ -241,7 +242,7 @@ impl Stage {
         }
     }
 
-    fn init(&mut self, layer: Layer, cx: &mut Cx<'_>) {
+    fn init(&mut self, mut layer: Layer, cx: &mut Cx<'_>) {
         if let Stage::Panel(_) = self {
             cx.warn_once(
                 ALREADY_MOUNTED,
@@ -249,13 +250,12 @@ impl Stage {
             );
             return;
         }
-        let mut rejections = Vec::new();
-        if let Some(identity) = &layer.identity {
-            cx.core.identify(identity.clone());
+        let rejections = std::mem::take(&mut layer.rejected);
+        if let Some(identity) = layer.identity.take() {
+            cx.core.identify(identity);
         }
-        let checked = check(layer, Source::Init, &mut rejections);
         let was_secret = cx.core.layers.has_secret_key();
-        cx.core.layers.init.merge(checked);
+        cx.core.layers.merge(Source::Init, &layer);
         let drawn = matches!(self, Stage::Launcher);
         cx.core.resolve();
         cx.core.dirty = drawn;
@@ -288,10 +288,9 @@ impl Stage {
         }
     }
 
-    fn update(&mut self, layer: Layer, cx: &mut Cx<'_>) {
-        let mut rejections = Vec::new();
-        let checked = check(layer, Source::Update, &mut rejections);
-        cx.core.layers.update.merge(checked);
+    fn update(&mut self, mut layer: Layer, cx: &mut Cx<'_>) {
+        let rejections = std::mem::take(&mut layer.rejected);
+        cx.core.layers.merge(Source::Update, &layer);
         cx.core.resolve();
         cx.reject(rejections);
         if let Stage::Panel(panel) = self {
@@ -363,7 +362,7 @@ impl Stage {
         cx.core.fetch.backoff.succeed();
         self.start(None, cx);
         // A call that starts the widget again has waited long enough: the look may follow.
-        if cx.core.config.key.is_some() {
+        if cx.core.config.key().is_some() {
             self.show_launcher(cx);
         }
     }

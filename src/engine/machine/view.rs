@@ -4,6 +4,7 @@ use super::Machine;
 use super::core::Core;
 use super::panel::Panel;
 use super::stage::Stage;
+use crate::engine::config::Field;
 use crate::engine::view_model::{BannerView, ComposerView, PanelView, Tone, ViewModel};
 use karta_protocol::MESSAGE_MAX_BYTES;
 use std::borrow::Cow;
@@ -33,18 +34,17 @@ impl Panel {
         let (status, status_tone) = self.status(core);
         PanelView {
             open: self.open,
-            title: config.agent_name.as_deref().unwrap_or(words.assistant),
+            title: config.get(Field::AgentName).unwrap_or(words.assistant),
             avatar_url: config
-                .agent_avatar
-                .as_deref()
-                .or(config.logo_url.as_deref()),
+                .get(Field::AgentAvatar)
+                .or(config.get(Field::LogoUrl)),
             status,
             status_tone,
             items: self.log.items(),
             typing: self.log.typing() && core.halt.is_none(),
             banner: self.banner(core),
             prompts: if self.log.is_empty() && self.limit.is_none() && core.halt.is_none() {
-                &config.prompts
+                &core.prompts
             } else {
                 &[]
             },
@@ -54,8 +54,8 @@ impl Panel {
                 max_bytes: MESSAGE_MAX_BYTES,
                 can_stop: self.log.running(),
             },
-            footer: config.footer.as_deref(),
-            privacy_notice: config.privacy_notice.as_deref(),
+            footer: config.get(Field::Footer),
+            privacy_notice: config.get(Field::PrivacyNotice),
             offer_person: self.offers_person(core),
             words,
         }

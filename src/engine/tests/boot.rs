@@ -2,7 +2,7 @@
 
 use super::fake::*;
 use crate::engine::command::{CallbackId, Command};
-use crate::engine::config::{Layer, ThemeLayer};
+use crate::engine::config::Layer;
 use crate::engine::effect::{Effect, Focus, Reply, Timer};
 use crate::engine::event::EventName;
 use crate::engine::limits::QUEUE_CALLS;
@@ -20,27 +20,6 @@ fn without_key() -> Boot {
     Boot {
         attributes: Layer::default(),
         ..without_config()
-    }
-}
-
-fn key(key: &str) -> Layer {
-    Layer {
-        embed_key: Some(key.into()),
-        ..Layer::default()
-    }
-}
-
-fn init(layer: Layer) -> Command {
-    Command::Init(Box::new(layer))
-}
-
-fn accent(color: &str) -> Layer {
-    Layer {
-        theme: ThemeLayer {
-            accent: Some(color.into()),
-            ..ThemeLayer::default()
-        },
-        ..Layer::default()
     }
 }
 
@@ -96,10 +75,8 @@ fn unreachable_server_does_not_keep_the_launcher_away_and_config_is_retried() {
 
 #[test]
 fn widget_that_is_switched_off_shows_nothing_and_does_nothing() {
-    let mut off = config();
-    off.features.widget_enabled = false;
     let mut boot = boot();
-    boot.prefetched = Some((config_url(), Ok(Box::new(off))));
+    boot.prefetched = Some((config_url(), Ok(Box::new(switched_off()))));
     let mut world = World::new(boot);
     assert!(!world.has_launcher());
     world.open();
@@ -121,14 +98,14 @@ fn secret_key_is_complained_about_and_nothing_is_sent() {
     for by_tag in [true, false] {
         let mut world = World::new(Boot {
             attributes: if by_tag {
-                key("sk_live_x_secret")
+                tag(&[("data-embed-key", "sk_live_x_secret")])
             } else {
                 Layer::default()
             },
             ..without_config()
         });
         if !by_tag {
-            world.call(init(key("sk_live_x_secret")));
+            world.call(init(&[("embedKey", "sk_live_x_secret")]));
         }
         world.open();
         world.call(Command::SendMessage("hi".into()));
@@ -154,7 +131,7 @@ fn calls_before_the_key_wait_and_happen_in_order() {
     world.call(Command::Open);
     world.call(Command::SendMessage("two".into()));
     assert_eq!(world.event_names(), Vec::<&str>::new());
-    world.call(init(key(KEY)));
+    world.call(init(&[("embedKey", KEY)]));
     world.reply_ok("/config", Reply::Config(Box::new(config())));
     assert_eq!(
         world.event_names(),
@@ -186,7 +163,7 @@ fn queue_is_bounded_and_says_so_once() {
         world.call(Command::SendMessage(n.to_string()));
     }
     assert_eq!(world.warnings(), ["queue_full"]);
-    world.call(init(key(KEY)));
+    world.call(init(&[("embedKey", KEY)]));
     world.reply_ok("/config", Reply::Config(Box::new(config())));
     assert_eq!(
         world.lines().first(),
@@ -239,10 +216,10 @@ fn send_message_mounts_without_opening() {
 #[test]
 fn second_init_keeps_first_config() {
     let mut world = World::new(boot());
-    world.call(init(accent("#111111")));
+    world.call(init(&[("theme.accent", "#111111")]));
     world.open();
-    world.call(init(accent("#222222")));
-    world.call(init(accent("#333333")));
+    world.call(init(&[("theme.accent", "#222222")]));
+    world.call(init(&[("theme.accent", "#333333")]));
     assert_eq!(world.machine().view().theme.accent, "#111111");
     assert_eq!(world.warnings(), ["already_mounted"]);
 }
@@ -251,10 +228,11 @@ fn second_init_keeps_first_config() {
 fn update_changes_the_look_after_mount() {
     let mut world = World::new(boot());
     world.open();
-    let mut layer = accent("#123456");
-    layer.locale = Some("de".into());
-    layer.theme.greeting = Some("Hallo!".into());
-    world.call(Command::Update(Box::new(layer)));
+    world.call(update(&[
+        ("theme.accent", "#123456"),
+        ("theme.greeting", "Hallo!"),
+        ("locale", "de"),
+    ]));
     assert_eq!(world.machine().view().theme.accent, "#123456");
     assert_eq!(world.panel().words.send, "Nachricht senden");
     assert_eq!(world.items()[0].text, "Hallo!");
@@ -263,7 +241,7 @@ fn update_changes_the_look_after_mount() {
 #[test]
 fn init_with_another_key_asks_its_config() {
     let mut world = World::new(boot());
-    world.call(init(key("pk_other")));
+    world.call(init(&[("embedKey", "pk_other")]));
     assert!(
         world
             .request("/config")
@@ -279,14 +257,12 @@ fn init_with_another_key_asks_its_config() {
 fn config_of_a_key_that_was_replaced_is_not_waited_for() {
     let mut world = World::new(without_config());
     let first = world.request("/config").id;
-    world.call(init(key("pk_other")));
+    world.call(init(&[("embedKey", "pk_other")]));
     assert_eq!(
         world.count(|effect| *effect == Effect::CancelHttp(first)),
         1
     );
-    let mut off = config();
-    off.features.widget_enabled = false;
-    world.reply(first, Ok(Reply::Config(Box::new(off))));
+    world.reply(first, Ok(Reply::Config(Box::new(switched_off()))));
     world.reply_ok("/config", Reply::Config(Box::new(config())));
     assert!(world.has_launcher());
 }
@@ -294,10 +270,8 @@ fn config_of_a_key_that_was_replaced_is_not_waited_for() {
 #[test]
 fn another_key_brings_back_a_widget_that_was_switched_off() {
     let mut world = World::new(without_config());
-    let mut off = config();
-    off.features.widget_enabled = false;
-    world.reply_ok("/config", Reply::Config(Box::new(off)));
-    world.call(init(key("pk_other")));
+    world.reply_ok("/config", Reply::Config(Box::new(switched_off())));
+    world.call(init(&[("embedKey", "pk_other")]));
     world.reply_ok("/config", Reply::Config(Box::new(config())));
     assert!(world.has_launcher());
 }
@@ -305,9 +279,9 @@ fn another_key_brings_back_a_widget_that_was_switched_off() {
 #[test]
 fn bad_values_are_warned_about_with_their_source() {
     let mut boot = boot();
-    boot.attributes.theme.accent = Some("red".into());
+    boot.attributes = tag(&[("data-embed-key", KEY), ("data-theme-accent", "red")]);
     let mut world = World::new(boot);
-    world.call(init(accent("nope")));
+    world.call(init(&[("theme.accent", "nope")]));
     let messages: Vec<String> = world
         .effects()
         .iter()
@@ -365,7 +339,7 @@ fn reset_forgets_visitor_and_session() {
 fn init_after_shutdown_draws_the_launcher_again() {
     let mut world = World::chatting();
     world.call(Command::Shutdown);
-    world.call(init(Layer::default()));
+    world.call(init(&[]));
     assert!(world.has_launcher());
     assert_eq!(world.machine().view().panel, None);
     world.open();
@@ -378,7 +352,7 @@ fn shutdown_before_anything_is_harmless() {
     world.call(Command::Shutdown);
     world.call(Command::Reset);
     world.open();
-    world.call(init(key(KEY)));
+    world.call(init(&[("embedKey", KEY)]));
     world.reply_ok("/config", Reply::Config(Box::new(config())));
     assert!(world.panel().open, "the call waited for the key");
 }

@@ -1,11 +1,12 @@
 //! The fake edge: journals every effect, keeps timers by hand, and answers only when a test says so.
 
 use crate::engine::command::{CallbackId, Command};
-use crate::engine::config::Layer;
+use crate::engine::config::{Layer, Source};
 use crate::engine::effect::{Body, Effect, Failure, HttpRequest, Id, Millis, Reply, Stored, Timer};
 use crate::engine::event::{EventName, HostEvent};
 use crate::engine::json::Json;
 use crate::engine::machine::{Boot, Machine, Msg, Ui};
+use crate::engine::raw::Raw;
 use crate::engine::shell::{self, Edge};
 use crate::engine::view_model::{Item, PanelView};
 use karta_protocol::{
@@ -58,10 +59,7 @@ pub struct World {
 /// A page with a tag, WebRTC off, config already there. Tests change what they are about.
 pub fn boot() -> Boot {
     Boot {
-        attributes: Layer {
-            embed_key: Some(KEY.into()),
-            ..Layer::default()
-        },
+        attributes: tag(&[("data-embed-key", KEY)]),
         script_origin: ORIGIN.into(),
         prefetched: Some((config_url(), Ok(Box::new(config())))),
         languages: vec!["en".into()],
@@ -75,7 +73,16 @@ pub fn config_url() -> String {
     format!("{ORIGIN}/api/v1/widget/config?client_key={KEY}")
 }
 
-pub fn config() -> WidgetConfig {
+pub fn config() -> Layer {
+    server_layer(&server(true))
+}
+
+/// The owner has switched the widget off.
+pub fn switched_off() -> Layer {
+    server_layer(&server(false))
+}
+
+fn server(widget_enabled: bool) -> WidgetConfig {
     WidgetConfig {
         agent: AgentProfile {
             name: "Beans".into(),
@@ -84,10 +91,58 @@ pub fn config() -> WidgetConfig {
             ..AgentProfile::default()
         },
         features: Features {
-            widget_enabled: true,
+            widget_enabled,
             ..Features::default()
         },
         ..WidgetConfig::default()
+    }
+}
+
+/// As the browser layer reads what the server sends.
+pub fn server_layer(config: &WidgetConfig) -> Layer {
+    let config = serde_json::to_value(config).expect("the server can write it");
+    Layer::read(Source::Server, &raw(&config))
+}
+
+/// A script tag's settings.
+pub fn tag(pairs: &[(&str, &str)]) -> Layer {
+    layer(Source::Attributes, pairs)
+}
+
+/// `theme.accent` stands in `theme`.
+pub fn init(pairs: &[(&str, &str)]) -> Command {
+    Command::Init(Box::new(layer(Source::Init, pairs)))
+}
+
+pub fn update(pairs: &[(&str, &str)]) -> Command {
+    Command::Update(Box::new(layer(Source::Update, pairs)))
+}
+
+fn layer(source: Source, pairs: &[(&str, &str)]) -> Layer {
+    let mut all = serde_json::json!({});
+    for (name, value) in pairs {
+        match name.strip_prefix("theme.") {
+            Some(name) => all["theme"][name] = (*value).into(),
+            None => all[*name] = (*value).into(),
+        }
+    }
+    Layer::read(source, &raw(&all))
+}
+
+fn raw(value: &serde_json::Value) -> Raw {
+    use serde_json::Value;
+    match value {
+        Value::Null => Raw::Null,
+        Value::Bool(truth) => Raw::Bool(*truth),
+        Value::Number(number) => Raw::Number(number.as_f64().unwrap_or(f64::NAN)),
+        Value::String(text) => Raw::Text(text.clone()),
+        Value::Array(list) => Raw::List(list.iter().map(raw).collect()),
+        Value::Object(entries) => Raw::Object(
+            entries
+                .iter()
+                .map(|(key, value)| (key.clone(), raw(value)))
+                .collect(),
+        ),
     }
 }
 

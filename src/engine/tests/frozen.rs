@@ -1,6 +1,6 @@
 //! Names that pages depend on. A change here is a change of the public API: CHANGELOG.md, EMBEDDING.md, npm types.
 
-use crate::engine::dialect::{attributes, karta};
+use crate::engine::dialect::karta;
 use crate::engine::event::EventName;
 
 #[test]
@@ -15,27 +15,24 @@ fn events() {
 
 #[test]
 fn commands() {
+    let names: Vec<&str> = karta::COMMANDS.iter().map(|(name, _)| *name).collect();
     assert_eq!(
-        karta::COMMANDS.join(" "),
+        names.join(" "),
         "init identify open close toggle sendMessage escalate on off once update shutdown reset"
     );
 }
 
+/// The names of settings are frozen beside the table that they come from (config/layer/tests.rs).
 #[test]
 fn readable_keys() {
-    assert_eq!(
-        karta::READABLE.join(" "),
-        "baseUrl projectRef agentRef embedKey locale theme accent accentForeground agentName agentAvatar greeting \
-         suggestedPrompts footer position mode launcherLabel userId identityToken userToken attributes reason context"
-    );
-}
-
-#[test]
-fn attributes() {
-    assert_eq!(
-        attributes::NAMES.join(" "),
-        "embed-key client-key token base-url project agent agent-ref locale user-id identity-token user-hash user-token \
-         theme-accent theme-accent-foreground theme-agent-name theme-agent-avatar theme-greeting \
-         theme-suggested-prompts theme-footer theme-position theme-mode theme-launcher-label theme-locale"
-    );
+    let read = "baseUrl projectRef agentRef agentId embedKey publicKey locale theme accent accentForeground agentName agentAvatar \
+        greeting suggestedPrompts footer position mode launcherLabel userId identityToken userToken reason";
+    for key in read.split(' ') {
+        assert!(karta::is_readable(key), "{key}");
+    }
+    let not_read = "__proto__ logoUrl privacyNotice voice widgetEnabled name token toString";
+    for key in not_read.split(' ').chain([""]) {
+        assert!(!karta::is_readable(key), "{key}");
+    }
+    assert_eq!(karta::FREE_FORM, ["attributes", "context"]);
 }

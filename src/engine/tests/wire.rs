@@ -1,9 +1,10 @@
 //! Golden wire JSON (fixtures/wire): what a server sends, as the engine reads it.
 
-use crate::engine::config::{Layers, Source, check};
+use super::fake::server_layer;
+use crate::engine::config::{Field, Layers, Source};
 use crate::engine::session::log::Log;
-use crate::engine::view_model::{ColorMode, ItemState, Role};
-use karta_protocol::{LauncherPosition, SessionEvent, WidgetConfig};
+use crate::engine::view_model::{ItemState, Role};
+use karta_protocol::{SessionEvent, WidgetConfig};
 
 #[test]
 fn conversation_is_read_as_it_was_meant() {
@@ -39,26 +40,22 @@ fn config_is_read_as_it_was_meant() {
     let config = include_str!("../../../fixtures/wire/config.json");
     let config: WidgetConfig =
         serde_json::from_str(config).expect("the fixture is what a server sends");
-    assert!(config.features.widget_enabled);
-    let mut rejections = Vec::new();
-    let layers = Layers {
-        server: check::check(
-            check::server_layer(&config),
-            Source::Server,
-            &mut rejections,
-        ),
-        ..Layers::default()
-    };
-    assert_eq!(rejections, Vec::new());
+    let layer = server_layer(&config);
+    assert_eq!(layer.rejected, []);
+    assert!(layer.get(Field::WidgetEnabled).is_some());
+    let mut layers = Layers::default();
+    layers.set(Source::Server, layer);
     let config = layers.resolve("https://chat.test", &[]);
-    assert_eq!(config.accent, "#d4ff4f");
-    assert_eq!(config.accent_foreground, "#102030");
-    assert_eq!(config.mode, ColorMode::Dark);
-    assert_eq!(config.position, LauncherPosition::Bl);
-    assert_eq!(config.launcher_label.as_deref(), Some("Talk to us"));
-    assert_eq!(config.agent_name.as_deref(), Some("Beans"));
-    assert_eq!(
-        config.privacy_notice.as_deref(),
-        Some("Calls may be recorded for quality.")
-    );
+    let theme = config.theme();
+    assert_eq!(theme.accent, "#d4ff4f");
+    assert_eq!(theme.accent_foreground, "#102030");
+    assert_eq!(theme.mode, "dark");
+    assert_eq!(theme.position, "bl");
+    for (field, value) in [
+        (Field::LauncherLabel, "Talk to us"),
+        (Field::AgentName, "Beans"),
+        (Field::PrivacyNotice, "Calls may be recorded for quality."),
+    ] {
+        assert_eq!(config.get(field), Some(value));
+    }
 }
