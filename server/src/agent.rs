@@ -24,6 +24,9 @@ pub trait Sink: Send + Sync {
 
     /// The answer is being worked on, and has no text yet. Nothing of the thought itself goes out.
     fn thinking(&self) {}
+
+    /// What the turn has cost so far, as far as the runtime can tell before its end: what a turn that is cut is counted at.
+    fn spent(&self, _usage: Usage) {}
 }
 
 /// What a runtime gets to see.
@@ -61,6 +64,11 @@ pub enum AgentFailure {
     Unreachable(String),
     #[error("the provider failed: {0}")]
     Broken(String),
+}
+
+/// About four bytes a token: what providers say of English. For what no provider has counted.
+pub fn tokens_in(text: &str) -> u64 {
+    (text.len() as u64).div_ceil(4)
 }
 
 /// The runtimes that this server offers.

@@ -86,7 +86,7 @@ impl Conversation for Sessions {
         session_id: &str,
         event: ClientEvent,
     ) -> Result<Accepted, Fault> {
-        Sessions::submit(self, who, session_id, event).await
+        Sessions::submit(self, who, session_id, event, None).await
     }
 }
 

@@ -5,9 +5,10 @@
 //! No HTTP and no WebRTC here; who may call was decided by `auth`, whose [`Principal`] says whose sessions these are.
 
 use crate::agent::Runtimes;
+use crate::app::Clock;
 use crate::auth::policy::Standing;
 use crate::error::Fault;
-use crate::store::{SessionRecord, Store, new_id, now_ms};
+use crate::store::{Began, SessionRecord, Store, new_id, now_ms};
 use hub::{Hub, Hubs};
 use karta_protocol::{Accepted, ClientEvent, ErrorCode, EventsPage, SessionInfo};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+mod caps;
 mod check;
 mod history;
 mod hub;
@@ -23,6 +25,8 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod wait;
+mod words;
 
 pub use subscription::Subscription;
 
@@ -39,6 +43,12 @@ pub struct Principal {
     pub agent_id: String,
     /// `v_…` or `u_…`.
     pub subject: String,
+}
+
+/// Who sent an event, and from where.
+struct Sender {
+    who: Principal,
+    address: Option<String>,
 }
 
 /// One event as it travels: serialised once, shared by every reader.
@@ -59,6 +69,7 @@ struct Inner {
     store: Arc<dyn Store>,
     runtimes: Runtimes,
     hubs: Hubs,
+    clock: Clock,
     turns: Semaphore,
     /// Work that must not be cut by a caller who goes away: commits, and turns.
     tasks: TaskTracker,
@@ -71,12 +82,22 @@ struct Inner {
 impl Sessions {
     /// Starts, and runs again every turn that a crash cut.
     pub async fn start(store: Arc<dyn Store>, runtimes: Runtimes) -> Result<Sessions, Fault> {
+        Sessions::start_at(store, runtimes, Clock::system()).await
+    }
+
+    /// With a clock that a test may move.
+    pub async fn start_at(
+        store: Arc<dyn Store>,
+        runtimes: Runtimes,
+        clock: Clock,
+    ) -> Result<Sessions, Fault> {
         let unfinished = store.unfinished_sessions().await?;
         let sessions = Sessions {
             inner: Arc::new(Inner {
                 store,
                 runtimes,
                 hubs: Hubs::default(),
+                clock,
                 turns: Semaphore::new(TURNS),
                 tasks: TaskTracker::new(),
                 closing: CancellationToken::new(),
@@ -146,20 +167,23 @@ impl Sessions {
             created_ms: now_ms(),
             ..SessionRecord::default()
         };
-        match Standing::of(&who.subject) {
-            Standing::Guest => inner.store.create_session(&record).await?,
-            // One conversation, however many browsers.
-            Standing::User => {
-                if let Some(id) = inner.store.create_only_session(&record).await? {
-                    let earlier = inner.store.session(&id).await?.ok_or_else(not_found)?;
-                    return Ok(SessionInfo {
-                        resumed: true,
-                        ..earlier.info
-                    });
-                }
+        let key = inner.store.key_by_id(&who.key_id).await?;
+        let key = key.ok_or_else(key_gone)?;
+        let now_ms = inner.clock.now_ms();
+        let charge = caps::session(&key, now_ms);
+        // One conversation, however many browsers.
+        let only = Standing::of(&who.subject) == Standing::User;
+        match inner.store.begin_session(&record, only, charge).await? {
+            Began::New => Ok(info),
+            Began::Earlier(id) => {
+                let earlier = inner.store.session(&id).await?.ok_or_else(not_found)?;
+                Ok(SessionInfo {
+                    resumed: true,
+                    ..earlier.info
+                })
             }
+            Began::Over(over) => Err(caps::refusal(&over, now_ms)),
         }
-        Ok(info)
     }
 
     /// Removes everything about the caller. Whoever reads or writes one of the sessions hears that it is gone.
@@ -203,12 +227,14 @@ impl Sessions {
         })
     }
 
-    /// Checks and carries out a client event (message, interrupt, retry, feedback…). Returns after the commit.
+    /// Checks and carries out a client event (message, interrupt, retry, feedback…). Returns after the commit. `address` stands
+    /// for where the caller is (a keyed hash): what an anonymous visitor may use up is counted by it too.
     pub async fn submit(
         &self,
         who: &Principal,
         id: &str,
         event: ClientEvent,
+        address: Option<&str>,
     ) -> Result<Accepted, Fault> {
         let hub = self.hub(who, id).await?;
         let order = check::order(event)?;
@@ -217,9 +243,13 @@ impl Sessions {
         }
         // In a task of its own: a caller who hangs up between the commit and its announcement must not keep it from others.
         let inner = self.inner.clone();
+        let sender = Sender {
+            who: who.clone(),
+            address: address.map(ToOwned::to_owned),
+        };
         self.inner
             .tasks
-            .spawn(async move { turn::carry_out(&inner, &hub, order).await })
+            .spawn(async move { turn::carry_out(&inner, &hub, order, &sender).await })
             .await
             .map_err(|e| Fault::Internal(format!("carrying out an event: {e}")))?
     }
@@ -252,6 +282,14 @@ pub fn not_found() -> Fault {
     Fault::refused(
         ErrorCode::SessionNotFound,
         "There is no such session for this token. Create one with POST /sessions.",
+    )
+}
+
+/// Without its key nobody can tell what a session may use up.
+fn key_gone() -> Fault {
+    Fault::refused(
+        ErrorCode::ClientKeyUnknown,
+        "The widget key of this session is gone.",
     )
 }
 

@@ -6,10 +6,13 @@ use async_trait::async_trait;
 use karta_protocol::{AuthMode, SessionEvent, SessionInfo};
 use serde::{Deserialize, Serialize};
 
+mod charge;
 pub mod passage;
 pub mod query;
 pub mod sqlite;
 pub mod stem;
+
+pub use charge::{Charge, Count, Minutes, Over};
 
 /// The database refused or failed. Carries no user data.
 #[derive(Debug, thiserror::Error)]
@@ -205,6 +208,15 @@ pub struct AdminToken {
     pub created_ms: u64,
 }
 
+/// What [`Store::begin_session`] did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Began {
+    New,
+    /// Id of the one that was there.
+    Earlier(String),
+    Over(Over),
+}
+
 /// What [`Store::append`] did.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Appended {
@@ -212,6 +224,8 @@ pub enum Appended {
     New(Vec<SessionEvent>),
     /// The first event's client id was in the log already: nothing was written. `seq` of the earlier one.
     Repeat(u64),
+    /// The key has too little left: nothing was written.
+    Over(Over),
 }
 
 /// The database. Every write returns after the commit is durable (WAL, `synchronous=FULL`).
@@ -301,11 +315,13 @@ pub trait Store: Send + Sync {
     async fn ended_families(&self, since_ms: u64) -> Result<Vec<String>, StoreError>;
 
     async fn create_session(&self, record: &SessionRecord) -> Result<(), StoreError>;
-    /// For those who have one conversation: makes the session unless its subject has one with this agent. Some: that one's id.
-    async fn create_only_session(
+    /// Makes the session where the key has enough left for it. `only`: unless its subject has one with this agent already.
+    async fn begin_session(
         &self,
         record: &SessionRecord,
-    ) -> Result<Option<String>, StoreError>;
+        only: bool,
+        charge: Charge,
+    ) -> Result<Began, StoreError>;
     async fn session(&self, id: &str) -> Result<Option<SessionRecord>, StoreError>;
     async fn sessions_of(
         &self,
@@ -322,6 +338,15 @@ pub trait Store: Send + Sync {
         session_id: &str,
         events: Vec<SessionEvent>,
     ) -> Result<Appended, StoreError>;
+    /// The same, where the key has enough left for it. A repeat costs nothing.
+    async fn append_charged(
+        &self,
+        session_id: &str,
+        events: Vec<SessionEvent>,
+        charge: Charge,
+    ) -> Result<Appended, StoreError>;
+    /// What was used up of the key and is still kept: name of the counter, begin of its period, how much.
+    async fn counters(&self, key_id: &str) -> Result<Vec<(String, u64, u64)>, StoreError>;
     /// Durable events with `seq` > `after`, ascending, at most `limit`.
     async fn events(
         &self,

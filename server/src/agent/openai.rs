@@ -3,7 +3,7 @@
 //! Tools are not offered to the model yet.
 
 use super::builtin::{courtesy, rank};
-use super::{ANSWER_MAX_BYTES, AgentFailure, Answer, Line, Runtime, Sink, Turn};
+use super::{ANSWER_MAX_BYTES, AgentFailure, Answer, Line, Runtime, Sink, Turn, tokens_in};
 use crate::store::{Found, Store};
 use async_trait::async_trait;
 use chunk::{Chunk, Completion, Reader};
@@ -57,8 +57,18 @@ impl OpenAi {
         }
     }
 
-    async fn request(&self, turn: &Turn, found: &Found) -> Result<Response, AgentFailure> {
+    async fn request(
+        &self,
+        turn: &Turn,
+        found: &Found,
+        sink: &dyn Sink,
+    ) -> Result<Response, AgentFailure> {
         let mut body = prompt::body(turn, found, &self.config.model);
+        // Until the provider counts: from here on it works for us, whatever becomes of the answer.
+        sink.spent(Usage {
+            input_tokens: tokens_in(&body["messages"].to_string()),
+            output_tokens: 0,
+        });
         let response = self.post(&body).await?;
         // Some older servers refuse what they do not know. The usage is worth less than the answer.
         if matches!(
@@ -141,8 +151,12 @@ impl Runtime for OpenAi {
             .await
             .map_err(|e| AgentFailure::Broken(e.to_string()))?;
         let asking = async {
-            let response = self.request(&turn, &found).await?;
-            refused(&response)?;
+            let response = self.request(&turn, &found, sink).await?;
+            if let Err(failure) = refused(&response) {
+                // Nothing was done for us, so nothing was spent.
+                sink.spent(Usage::default());
+                return Err(failure);
+            }
             if is_json(&response) {
                 whole(response, self.patience.first, sink).await
             } else {

@@ -1,7 +1,7 @@
 //! The parts put together for one request: key, origin, token.
 
 use crate::app::App;
-use crate::auth::address::client_address;
+use crate::auth::address::{client_address, counted};
 use crate::auth::limit::{Action, Counted};
 use crate::auth::origin::{self, PageHeaders, Verdict};
 use crate::auth::policy::{self, Standing, key_disabled};
@@ -38,6 +38,12 @@ impl Caller {
             visitor: Some(&self.who.subject),
         };
         app.limits.check(action, who)
+    }
+
+    /// Stands for the address where something is counted for long: nobody can read the address back without the server's secret.
+    pub fn address_mark(&self, app: &App) -> String {
+        let network = counted(self.address).to_string();
+        app.master.hash("counted-address", &network)
     }
 
     /// Still allowed to talk to the agent. For calls that make it work; reading the past stays possible.

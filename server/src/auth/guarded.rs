@@ -93,7 +93,11 @@ impl Conversation for Guarded {
     ) -> Result<Accepted, Fault> {
         self.caller.limit(&self.app, Action::Message)?;
         self.still_allowed().await?;
-        self.app.sessions.submit(who, session_id, event).await
+        let address = self.caller.address_mark(&self.app);
+        self.app
+            .sessions
+            .submit(who, session_id, event, Some(&address))
+            .await
     }
 }
 

@@ -140,7 +140,7 @@ pub async fn set_enabled(
     Ok(found)
 }
 
-/// Replaces all caps of a key, by its public key or id. They count from now on; what was used up before stays counted.
+/// Replaces all caps of a key, by its public key or id. What was used up before stays counted.
 pub async fn set_caps(
     store: &dyn Store,
     account: &str,

@@ -1,9 +1,10 @@
 //! One session while somebody uses it: the order of its commits (the gate) and the readers who see them live (the fan).
 //! A hub lives as long as a subscription, a turn or a request holds it; the log is the truth, so losing a hub loses nothing.
 
-use super::{Frame, Inner, turn};
+use super::wait::{self, Waiting};
+use super::{Frame, Inner, turn, words};
 use crate::error::Fault;
-use crate::store::{Appended, SessionRecord, Store, StoreError};
+use crate::store::{Appended, Charge, SessionRecord, Store, StoreError};
 use karta_protocol::{EventType, SessionEvent, SessionStatus};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -12,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Frames that a reader may fall behind. One who is slower is ended and comes back with its cursor.
 const READER_QUEUE: usize = 1_024;
+/// Messages that are looked at for how long they have waited.
+const WAITING_MAX: usize = 500;
 
 pub struct Hub {
     record: OnceCell<SessionRecord>,
@@ -27,6 +30,10 @@ pub struct Gate {
     pub turn_seq: u64,
     /// Interrupts the running turn.
     pub running: Option<CancellationToken>,
+    /// Said since the last turn began.
+    pub waiting: Option<Waiting>,
+    /// Somebody waits to begin the next turn.
+    pub timer: bool,
 }
 
 #[derive(Default)]
@@ -83,7 +90,12 @@ pub async fn load(inner: &Arc<Inner>, id: &str) -> Result<Option<Arc<Hub>>, Faul
             hub.fan().last_seq = record.info.last_seq;
             let mut cut = record.info.status == SessionStatus::Running;
             if !cut && record.asked_seq > record.turn_seq {
-                let running = [turn::running()];
+                gate.waiting = waiting(&*inner.store, &record).await.map_err(Some)?;
+                if wait::left_ms(inner, &record, &gate).await > 0 {
+                    wait::start(inner, &hub, &record, &mut gate);
+                    return Ok(record);
+                }
+                let running = [words::running()];
                 hub.commit(&*inner.store, id, &mut gate, &running)
                     .await
                     .map_err(Some)?;
@@ -103,6 +115,18 @@ pub async fn load(inner: &Arc<Inner>, id: &str) -> Result<Option<Arc<Hub>>, Faul
     }
 }
 
+/// What a crash left waiting, by the log's times.
+async fn waiting(store: &dyn Store, record: &SessionRecord) -> Result<Option<Waiting>, StoreError> {
+    let id = &record.info.id;
+    let events = store.events(id, record.turn_seq, WAITING_MAX).await?;
+    let said = events
+        .iter()
+        .filter(|e| matches!(e.kind, EventType::UserMessage | EventType::UserTranscript));
+    Ok(said.fold(None, |before, event| {
+        Some(Waiting::and(before, event.at_ms.unwrap_or_default()))
+    }))
+}
+
 impl Hub {
     /// None before [`load`] is through.
     pub fn record(&self) -> Option<&SessionRecord> {
@@ -118,13 +142,35 @@ impl Hub {
         events: &[SessionEvent],
     ) -> Result<Appended, StoreError> {
         let appended = store.append(id, events.to_vec()).await?;
-        if let Appended::New(events) = &appended {
+        self.announce(gate, &appended);
+        Ok(appended)
+    }
+
+    /// The same for what the session's key pays for.
+    pub async fn commit_charged(
+        &self,
+        store: &dyn Store,
+        id: &str,
+        gate: &mut Gate,
+        events: &[SessionEvent],
+        charge: Charge,
+    ) -> Result<Appended, StoreError> {
+        let appended = store.append_charged(id, events.to_vec(), charge).await?;
+        self.announce(gate, &appended);
+        Ok(appended)
+    }
+
+    fn announce(&self, gate: &mut Gate, appended: &Appended) {
+        if let Appended::New(events) = appended {
             let mut fan = self.fan();
             for event in events {
                 let seq = event.seq.unwrap_or_default();
                 match event.kind {
                     EventType::UserMessage | EventType::UserTranscript => gate.asked_seq = seq,
-                    EventType::StatusRunning => gate.turn_seq = seq,
+                    EventType::StatusRunning => {
+                        gate.turn_seq = seq;
+                        gate.waiting = None;
+                    }
                     EventType::AgentMessage | EventType::StatusIdle => fan.part = None,
                     EventType::AgentThinking
                     | EventType::AgentToolUse
@@ -140,7 +186,11 @@ impl Hub {
                 fan.send(&frame(event));
             }
         }
-        Ok(appended)
+    }
+
+    /// Highest `seq` of the log.
+    pub fn last_seq(&self) -> u64 {
+        self.fan().last_seq
     }
 
     /// Adds to the part that is being written and shows the piece to every reader.

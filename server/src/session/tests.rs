@@ -1,7 +1,9 @@
 //! Sessions over a real SQLite file, with a runtime that does as the test says.
 
+mod caps;
 mod owners;
 mod readers;
 mod restart;
 mod stage;
 mod turn;
+mod wait;

@@ -3,14 +3,16 @@
 
 use super::check::Order;
 use super::hub::{Gate, Hub};
-use super::{Inner, history};
-use crate::agent::{AgentFailure, Answer, Sink, Turn};
+use super::wait::{self, Waiting};
+use super::words::{End, idle, last_words, running};
+use super::{Inner, Sender, caps, history};
+use crate::agent::{AgentFailure, Answer, Sink, Turn, tokens_in};
 use crate::error::Fault;
-use crate::store::{Appended, SessionRecord, StoreError, new_id};
+use crate::store::{Appended, Over, SessionRecord, StoreError, WidgetKey, new_id};
 use futures::FutureExt as _;
-use karta_protocol::{Accepted, ErrorCode, EventType, SessionEvent, StopReason};
+use karta_protocol::{Accepted, ErrorCode, EventType, SessionEvent, StopReason, Usage};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +24,7 @@ pub async fn carry_out(
     inner: &Arc<Inner>,
     hub: &Arc<Hub>,
     order: Order,
+    sender: &Sender,
 ) -> Result<Accepted, Fault> {
     let Some(record) = hub.record() else {
         return Err(Fault::Internal("a hub that is not loaded".into()));
@@ -33,39 +36,34 @@ pub async fn carry_out(
             id: client_id,
             text,
         } => {
-            let idle = gate.running.is_none();
-            let mut events = vec![SessionEvent {
+            let message = SessionEvent {
                 kind: EventType::UserMessage,
                 id: Some(client_id),
                 text: Some(text),
                 ..SessionEvent::default()
-            }];
-            if idle {
-                events.push(running());
-            }
-            match hub.commit(&*inner.store, id, &mut gate, &events).await? {
-                Appended::New(events) => {
-                    if idle {
-                        start(inner, hub, record, &mut gate);
-                    }
-                    Ok(Accepted {
-                        seq: events.first().and_then(|event| event.seq),
-                    })
-                }
-                Appended::Repeat(seq) => Ok(Accepted { seq: Some(seq) }),
-            }
+            };
+            say(inner, hub, record, &mut gate, message, sender).await
         }
         Order::Interrupt => {
             if let Some(turn) = &gate.running {
                 turn.cancel();
+            } else if gate.waiting.is_some() {
+                // The visitor thought better of it: like a turn that was stopped before its first word.
+                let events = [running(), idle(StopReason::Interrupted)];
+                hub.commit(&*inner.store, id, &mut gate, &events).await?;
             }
             Ok(Accepted::default())
         }
         Order::Retry => {
             // While a turn runs, or when nothing is left to answer, there is nothing to do: pressing twice is harmless.
             if gate.running.is_none() && unanswered(inner, id, &gate).await? {
+                let now_ms = inner.clock.now_ms();
+                let charge = caps::retry(&key_of(inner, record, sender).await?, now_ms);
                 let events = [running()];
-                hub.commit(&*inner.store, id, &mut gate, &events).await?;
+                let appended = hub.commit_charged(&*inner.store, id, &mut gate, &events, charge);
+                if let Appended::Over(over) = appended.await? {
+                    return Err(refuse(inner, hub, record, &mut gate, &over, now_ms).await);
+                }
                 start(inner, hub, record, &mut gate);
             }
             Ok(Accepted::default())
@@ -83,11 +81,99 @@ pub async fn carry_out(
     }
 }
 
-pub fn running() -> SessionEvent {
-    SessionEvent {
-        kind: EventType::StatusRunning,
-        ..SessionEvent::default()
+/// Commits what the visitor says, and lets the turn begin that answers it: at once, or after the agent's response delay.
+async fn say(
+    inner: &Arc<Inner>,
+    hub: &Arc<Hub>,
+    record: &SessionRecord,
+    gate: &mut Gate,
+    said: SessionEvent,
+    sender: &Sender,
+) -> Result<Accepted, Fault> {
+    let now_ms = inner.clock.now_ms();
+    let key = key_of(inner, record, sender).await?;
+    let opens_turn = gate.asked_seq <= gate.turn_seq;
+    let address = sender.address.as_deref();
+    let charge = caps::message(&key, &sender.who, address, opens_turn, now_ms);
+    let before = gate.waiting;
+    gate.waiting = Some(Waiting::and(before, now_ms));
+    let now = gate.running.is_none() && wait::left_ms(inner, record, gate).await == 0;
+    let mut events = vec![said];
+    if now {
+        events.push(running());
     }
+    let id = &record.info.id;
+    let appended = hub.commit_charged(&*inner.store, id, gate, &events, charge);
+    match appended.await {
+        Ok(Appended::New(events)) => {
+            if now {
+                start(inner, hub, record, gate);
+            } else if gate.running.is_none() {
+                wait::start(inner, hub, record, gate);
+            }
+            Ok(Accepted {
+                seq: events.first().and_then(|event| event.seq),
+            })
+        }
+        Ok(Appended::Repeat(seq)) => {
+            gate.waiting = before;
+            Ok(Accepted { seq: Some(seq) })
+        }
+        Ok(Appended::Over(over)) => {
+            gate.waiting = before;
+            Err(refuse(inner, hub, record, gate, &over, now_ms).await)
+        }
+        Err(error) => {
+            gate.waiting = before;
+            Err(error.into())
+        }
+    }
+}
+
+/// The key that pays: the one that the session was begun with, or, once that is gone, the caller's.
+async fn key_of(
+    inner: &Inner,
+    record: &SessionRecord,
+    sender: &Sender,
+) -> Result<WidgetKey, Fault> {
+    let store = &inner.store;
+    let key = match store.key_by_id(&record.key_id).await? {
+        None => store.key_by_id(&sender.who.key_id).await?,
+        key => key,
+    };
+    key.ok_or_else(super::key_gone)
+}
+
+/// Says in the log, too, that a limit is reached, but not twice in a row: somebody who keeps trying must not fill it.
+async fn refuse(
+    inner: &Inner,
+    hub: &Hub,
+    record: &SessionRecord,
+    gate: &mut Gate,
+    over: &Over,
+    now_ms: u64,
+) -> Fault {
+    let refusal = caps::refusal(over, now_ms);
+    let id = &record.info.id;
+    let said = async {
+        let last_seq = hub.last_seq();
+        let last = inner
+            .store
+            .events(id, last_seq.saturating_sub(1), 1)
+            .await?;
+        if last
+            .last()
+            .is_none_or(|e| e.kind != EventType::LimitReached)
+        {
+            let event = caps::event(&refusal);
+            hub.commit(&*inner.store, id, gate, &[event]).await?;
+        }
+        Ok::<_, StoreError>(())
+    };
+    if let Err(error) = said.await {
+        tracing::error!(session = id, %error, "cannot store that a limit is reached");
+    }
+    refusal
 }
 
 /// Lets the turn run whose `session.status_running` is the gate's last.
@@ -114,12 +200,6 @@ async fn unanswered(inner: &Inner, id: &str, gate: &Gate) -> Result<bool, Fault>
     Ok(!conversation.questions.is_empty() || !conversation.waiting.is_empty())
 }
 
-enum End {
-    Complete(Answer),
-    Interrupted,
-    Failed(AgentFailure),
-}
-
 async fn run(
     inner: &Arc<Inner>,
     hub: &Arc<Hub>,
@@ -128,9 +208,13 @@ async fn run(
     mut interrupted: CancellationToken,
 ) {
     loop {
-        let part_id = new_id("p");
-        let answer =
-            AssertUnwindSafe(answer(inner, hub, record, turn_seq, &part_id)).catch_unwind();
+        let from_ms = inner.clock.now_ms();
+        let sink = PartSink {
+            hub,
+            part_id: new_id("p"),
+            spent: Mutex::default(),
+        };
+        let answer = AssertUnwindSafe(answer(inner, record, turn_seq, &sink)).catch_unwind();
         let end = tokio::select! {
             biased;
             () = inner.halted.cancelled() => return,
@@ -145,7 +229,7 @@ async fn run(
                 Err(_) => End::Failed(AgentFailure::Broken("the runtime panicked".into())),
             },
         };
-        match finish(inner, hub, &record.info.id, &part_id, end).await {
+        match finish(inner, hub, record, &sink, from_ms, end).await {
             Some(next) => (turn_seq, interrupted) = next,
             None => return,
         }
@@ -154,10 +238,9 @@ async fn run(
 
 async fn answer(
     inner: &Inner,
-    hub: &Hub,
     record: &SessionRecord,
     turn_seq: u64,
-    part_id: &str,
+    sink: &PartSink<'_>,
 ) -> Result<Answer, AgentFailure> {
     // Never closed, so a permit always comes.
     let _permit = inner.turns.acquire().await;
@@ -180,50 +263,85 @@ async fn answer(
         history: conversation.lines,
         questions: conversation.questions,
     };
-    runtime.answer(turn, &PartSink { hub, part_id }).await
+    runtime.answer(turn, sink).await
 }
 
 struct PartSink<'a> {
     hub: &'a Hub,
-    part_id: &'a str,
+    part_id: String,
+    spent: Mutex<Usage>,
 }
 
 impl Sink for PartSink<'_> {
     fn text(&self, piece: &str) {
-        self.hub.write(self.part_id, piece);
+        self.hub.write(&self.part_id, piece);
     }
 
     fn thinking(&self) {
-        self.hub.think(self.part_id);
+        self.hub.think(&self.part_id);
+    }
+
+    fn spent(&self, usage: Usage) {
+        // Copied whole: nothing can panic half-way.
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner) = usage;
+    }
+}
+
+impl PartSink<'_> {
+    /// What the turn cost. A provider that did not come to say so (an interruption, a failure) is paid by what was sent and written.
+    fn usage(&self, end: &End, text: &str) -> Usage {
+        if let End::Complete(Answer {
+            usage: Some(usage), ..
+        }) = end
+        {
+            return *usage;
+        }
+        let spent = *self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        if spent == Usage::default() {
+            return spent;
+        }
+        Usage {
+            output_tokens: spent.output_tokens.max(tokens_in(text)),
+            ..spent
+        }
     }
 }
 
 /// Commits the turn's end, trying until it is written or the server stops. Some: questions waited, and their turn has begun.
 async fn finish(
-    inner: &Inner,
-    hub: &Hub,
-    id: &str,
-    part_id: &str,
+    inner: &Arc<Inner>,
+    hub: &Arc<Hub>,
+    record: &SessionRecord,
+    sink: &PartSink<'_>,
+    from_ms: u64,
     end: End,
 ) -> Option<(u64, CancellationToken)> {
+    let id = &record.info.id;
     let text = hub.written();
     let failed = matches!(end, End::Failed(_));
-    let last_words = last_words(id, part_id, &text, end);
+    let usage = sink.usage(&end, &text);
+    let last_words = last_words(id, &sink.part_id, &text, end);
     let mut wait = FIRST_RETRY;
     loop {
         let mut gate = hub.gate.lock().await;
         let mut events = last_words.clone();
         // While stopping, what waits is left to the next start.
-        let next = gate.asked_seq > gate.turn_seq && !inner.closing.is_cancelled();
+        let waits = gate.asked_seq > gate.turn_seq && !inner.closing.is_cancelled();
+        let next = waits && wait::left_ms(inner, record, &gate).await == 0;
         if next {
             events.push(running());
         }
-        match hub.commit(&*inner.store, id, &mut gate, &events).await {
+        let charge = caps::turn_end(&record.key_id, usage, from_ms, inner.clock.now_ms());
+        let appended = hub.commit_charged(&*inner.store, id, &mut gate, &events, charge);
+        match appended.await {
             Ok(_) => {
                 if failed && !text.is_empty() {
                     hub.drop_part();
                 }
                 gate.running = next.then(CancellationToken::new);
+                if waits && !next {
+                    wait::start(inner, hub, record, &mut gate);
+                }
                 return gate.running.clone().map(|token| (gate.turn_seq, token));
             }
             // The visitor was forgotten meanwhile; there is no log to end the turn in.
@@ -238,71 +356,5 @@ async fn finish(
             () = inner.halted.cancelled() => return None,
             () = tokio::time::sleep(wait) => wait = (wait * 2).min(LAST_RETRY),
         }
-    }
-}
-
-fn last_words(id: &str, part_id: &str, text: &str, end: End) -> Vec<SessionEvent> {
-    let message = SessionEvent {
-        kind: EventType::AgentMessage,
-        part_id: Some(part_id.to_owned()),
-        text: Some(text.to_owned()),
-        ..SessionEvent::default()
-    };
-    let idle = |stop_reason| SessionEvent {
-        kind: EventType::StatusIdle,
-        stop_reason: Some(stop_reason),
-        ..SessionEvent::default()
-    };
-    match end {
-        End::Complete(answer) => vec![
-            SessionEvent {
-                sources: answer.sources,
-                offer_person: answer.offer_person,
-                ..message
-            },
-            SessionEvent {
-                usage: answer.usage,
-                ..idle(StopReason::Complete)
-            },
-        ],
-        End::Interrupted if text.is_empty() => vec![idle(StopReason::Interrupted)],
-        End::Interrupted => vec![
-            SessionEvent {
-                interrupted: true,
-                ..message
-            },
-            idle(StopReason::Interrupted),
-        ],
-        End::Failed(failure) => {
-            tracing::warn!(session = id, %failure, "the agent could not answer");
-            vec![sorry(&failure), idle(StopReason::Error)]
-        }
-    }
-}
-
-/// What the visitor hears: what happened and what to do, nothing about providers.
-fn sorry(failure: &AgentFailure) -> SessionEvent {
-    let (message, retry_after_seconds) = match failure {
-        AgentFailure::Busy {
-            retry_after_seconds,
-        } => (
-            "Sorry, a lot of people are asking at once. Please try again in a moment.",
-            *retry_after_seconds,
-        ),
-        AgentFailure::Unreachable(_) | AgentFailure::Broken(_) => (
-            "Sorry, something went wrong while I was answering. Your message is safe; please try again.",
-            None,
-        ),
-        AgentFailure::Misconfigured(_) => (
-            "Sorry, I can't answer at the moment because of a problem on our side. Your message is safe; please try again later.",
-            None,
-        ),
-    };
-    SessionEvent {
-        kind: EventType::SessionError,
-        code: Some(ErrorCode::AgentFailed.as_str().into()),
-        message: Some(message.into()),
-        retry_after_seconds,
-        ..SessionEvent::default()
     }
 }

@@ -2,8 +2,8 @@
 //! server; SQLite's own locks and `busy_timeout` keep the two apart.
 
 use super::{
-    AdminToken, Agent, Appended, Found, KnowledgeDocument, SessionRecord, SpentToken, Store,
-    StoreError, User, WidgetKey,
+    AdminToken, Agent, Appended, Began, Charge, Found, KnowledgeDocument, SessionRecord,
+    SpentToken, Store, StoreError, User, WidgetKey,
 };
 use crate::auth::signing::Generation;
 use async_trait::async_trait;
@@ -18,6 +18,7 @@ use std::time::Duration;
 use write::{Write, Wrote};
 use writer::Writer;
 
+mod charge;
 mod identity;
 mod row;
 mod search;
@@ -94,6 +95,19 @@ impl SqliteStore {
 
     async fn write(&self, write: Write) -> Result<(), StoreError> {
         self.writer.write(write).await.map(|_| ())
+    }
+
+    async fn append_maybe_charged(
+        &self,
+        session_id: &str,
+        events: Vec<SessionEvent>,
+        charge: Option<Charge>,
+    ) -> Result<Appended, StoreError> {
+        let write = Write::Append(session_id.into(), events, charge);
+        match self.writer.write(write).await? {
+            Wrote::Appended(appended) => Ok(appended),
+            _ => Err(StoreError::Corrupt("append".into())),
+        }
     }
 
     /// For writes that say whether they changed something.
@@ -361,14 +375,16 @@ impl Store for SqliteStore {
         self.write(Write::Session(record.clone())).await
     }
 
-    async fn create_only_session(
+    async fn begin_session(
         &self,
         record: &SessionRecord,
-    ) -> Result<Option<String>, StoreError> {
-        let write = Write::OnlySession(record.clone());
+        only: bool,
+        charge: Charge,
+    ) -> Result<Began, StoreError> {
+        let write = Write::BeginSession(record.clone(), only, charge);
         match self.writer.write(write).await? {
-            Wrote::Earlier(id) => Ok(id),
-            _ => Err(StoreError::Corrupt("only session".into())),
+            Wrote::Began(began) => Ok(began),
+            _ => Err(StoreError::Corrupt("begin a session".into())),
         }
     }
 
@@ -410,11 +426,27 @@ impl Store for SqliteStore {
         session_id: &str,
         events: Vec<SessionEvent>,
     ) -> Result<Appended, StoreError> {
-        let write = Write::Append(session_id.into(), events);
-        match self.writer.write(write).await? {
-            Wrote::Appended(appended) => Ok(appended),
-            _ => Err(StoreError::Corrupt("append".into())),
-        }
+        self.append_maybe_charged(session_id, events, None).await
+    }
+
+    async fn append_charged(
+        &self,
+        session_id: &str,
+        events: Vec<SessionEvent>,
+        charge: Charge,
+    ) -> Result<Appended, StoreError> {
+        self.append_maybe_charged(session_id, events, Some(charge))
+            .await
+    }
+
+    async fn counters(&self, key_id: &str) -> Result<Vec<(String, u64, u64)>, StoreError> {
+        let sql =
+            "SELECT name, period_ms, used FROM counters WHERE key_id = ? ORDER BY name, period_ms";
+        let rows = sqlx::query(sql)
+            .bind(key_id)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(row::counter).collect()
     }
 
     async fn events(

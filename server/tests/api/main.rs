@@ -4,6 +4,7 @@
 
 mod admin;
 mod auth;
+mod caps;
 mod channel;
 mod config;
 mod connect;

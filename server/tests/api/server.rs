@@ -64,12 +64,16 @@ impl Server {
         let created = keys::create(store.as_ref(), &master, ACCOUNT, new)
             .await
             .expect("a key");
-        let sessions = Sessions::start(store.clone(), Runtimes::only(Arc::new(Parrot)))
+        let ahead_ms = Arc::new(AtomicU64::new(0));
+        let ahead = ahead_ms.clone();
+        let clock = Clock(Arc::new(move || {
+            Clock::system().now_ms() + ahead.load(Ordering::SeqCst)
+        }));
+        let runtimes = Runtimes::only(Arc::new(Parrot));
+        let sessions = Sessions::start_at(store.clone(), runtimes, clock.clone())
             .await
             .expect("sessions");
         let stopping = CancellationToken::new();
-        let ahead_ms = Arc::new(AtomicU64::new(0));
-        let ahead = ahead_ms.clone();
         let tokens = Arc::new(Tokens::new(&master));
         service::signing::follow(store.clone(), tokens.clone(), stopping.clone())
             .await
@@ -84,9 +88,7 @@ impl Server {
             extractor: Extractor::default(),
             watch: Watch::start(store.clone(), stopping.clone()),
             trusted_proxies: Arc::new(["10.0.0.0/8".parse().expect("a range")]),
-            clock: Clock(Arc::new(move || {
-                Clock::system().now_ms() + ahead.load(Ordering::SeqCst)
-            })),
+            clock,
             stopping,
         };
         Server {

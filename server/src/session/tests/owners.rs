@@ -33,7 +33,7 @@ async fn another_visitors_session_does_not_exist() {
             missing(sessions.page(&stranger, &session, 0).await.map(drop)),
             missing(
                 sessions
-                    .submit(&stranger, &session, message("m1", "Hi"))
+                    .submit(&stranger, &session, message("m1", "Hi"), None)
                     .await
                     .map(drop),
             ),

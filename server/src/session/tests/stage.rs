@@ -1,13 +1,15 @@
 //! The sessions of one test: a real SQLite file, and a runtime that does as the test says.
 
 use crate::agent::{AgentFailure, Answer, Runtime, Runtimes, Sink, Turn};
+use crate::app::Clock;
 use crate::error::Fault;
 use crate::session::{Principal, Sessions, Subscription};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Agent, Store as _};
+use crate::store::{Agent, Caps, Store as _, WidgetKey};
 use async_trait::async_trait;
-use karta_protocol::{Accepted, ClientEvent, EventType, SessionEvent, client};
+use karta_protocol::{Accepted, ClientEvent, EventType, SessionEvent, Usage, client};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -15,6 +17,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 pub enum Cue {
     Say(&'static str),
     Think,
+    Spent(Usage),
     Done(Answer),
     Fail(AgentFailure),
     Panic,
@@ -56,6 +59,7 @@ impl Runtime for Puppet {
             match told.recv().await {
                 Some(Cue::Say(text)) => sink.text(text),
                 Some(Cue::Think) => sink.thinking(),
+                Some(Cue::Spent(usage)) => sink.spent(usage),
                 Some(Cue::Done(answer)) => return Ok(answer),
                 Some(Cue::Fail(failure)) => return Err(failure),
                 Some(Cue::Panic) => panic!("as told"),
@@ -71,6 +75,7 @@ pub struct Stage {
     pub store: Arc<SqliteStore>,
     pub sessions: Sessions,
     pub calls: Mutex<mpsc::UnboundedReceiver<Call>>,
+    ahead_ms: Arc<AtomicU64>,
 }
 
 impl Stage {
@@ -80,17 +85,25 @@ impl Stage {
 
     pub async fn at(dir: tempfile::TempDir) -> Self {
         let store = Arc::new(SqliteStore::open(dir.path()).await.expect("a store"));
-        let agent = Agent {
-            id: "a_1".into(),
-            account: "acme".into(),
-            name: "Ada".into(),
-            runtime: "auto".into(),
-            ..Agent::default()
-        };
-        store.put_agent(&agent).await.expect("an agent");
+        if store.agent("a_1").await.expect("read").is_none() {
+            let agent = Agent {
+                id: "a_1".into(),
+                account: "acme".into(),
+                name: "Ada".into(),
+                runtime: "auto".into(),
+                ..Agent::default()
+            };
+            store.put_agent(&agent).await.expect("an agent");
+            store.put_key(&key(Caps::default())).await.expect("a key");
+        }
+        let ahead_ms = Arc::new(AtomicU64::new(0));
+        let ahead = ahead_ms.clone();
+        let clock = Clock(Arc::new(move || {
+            Clock::system().now_ms() + ahead.load(Ordering::SeqCst)
+        }));
         let (calls, called) = mpsc::unbounded_channel();
         let runtimes = Runtimes::only(Arc::new(Puppet { calls }));
-        let sessions = Sessions::start(store.clone(), runtimes)
+        let sessions = Sessions::start_at(store.clone(), runtimes, clock)
             .await
             .expect("sessions");
         Self {
@@ -98,7 +111,26 @@ impl Stage {
             store,
             sessions,
             calls: Mutex::new(called),
+            ahead_ms,
         }
+    }
+
+    pub fn advance(&self, time: Duration) {
+        self.ahead_ms
+            .fetch_add(time.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    pub async fn delay(&self, response_delay_ms: u32) {
+        let agent = self.store.agent("a_1").await.expect("read");
+        let agent = Agent {
+            response_delay_ms,
+            ..agent.expect("there")
+        };
+        self.store.put_agent(&agent).await.expect("put");
+    }
+
+    pub async fn cap(&self, caps: Caps) {
+        self.store.put_key(&key(caps)).await.expect("put");
     }
 
     pub async fn session(&self) -> String {
@@ -118,7 +150,7 @@ impl Stage {
     }
 
     pub async fn submit(&self, session: &str, event: ClientEvent) -> Result<Accepted, Fault> {
-        self.sessions.submit(&who(), session, event).await
+        self.sessions.submit(&who(), session, event, None).await
     }
 
     pub async fn call(&self) -> Call {
@@ -149,6 +181,7 @@ impl Stage {
             store,
             sessions,
             calls,
+            ..
         } = self;
         sessions.inner.halted.cancel();
         sessions.inner.tasks.close();
@@ -191,6 +224,19 @@ impl Reader {
 pub async fn soon<T>(coming: impl Future<Output = T>) -> T {
     let waited = tokio::time::timeout(Duration::from_secs(30), coming).await;
     waited.expect("nothing came")
+}
+
+/// The key of everybody here.
+pub fn key(caps: Caps) -> WidgetKey {
+    WidgetKey {
+        id: "k_1".into(),
+        account: "acme".into(),
+        name: "Shop".into(),
+        public_key: "pk_1".into(),
+        enabled: true,
+        caps,
+        ..WidgetKey::default()
+    }
 }
 
 pub fn who() -> Principal {

@@ -1,7 +1,7 @@
 //! Writes about who somebody is: visitors, verified users, their one session, secrets of keys, signing keys, and forgetting.
 
 use super::row::integer;
-use super::write::{Wrote, done, put_session};
+use super::write::{Wrote, done};
 use crate::auth::signing::Generation;
 use crate::store::{SessionRecord, StoreError, User, WidgetKey};
 use sqlx::sqlite::SqliteConnection;
@@ -36,23 +36,19 @@ pub async fn user(tx: &mut SqliteConnection, user: &User, now: u64) -> Result<Wr
     )
 }
 
-/// Looks and makes in one transaction: two browsers that begin at the same moment get the same session.
-pub async fn only_session(
+/// Looked for in the transaction that would make it: two browsers that begin at the same moment get the same session.
+pub async fn earlier_session(
     tx: &mut SqliteConnection,
     record: &SessionRecord,
-) -> Result<Wrote, StoreError> {
+) -> Result<Option<String>, StoreError> {
     let sql = "SELECT id FROM sessions WHERE account = ? AND subject = ? AND agent_id = ?
                ORDER BY created_ms DESC, rowid DESC LIMIT 1";
-    let earlier: Option<String> = sqlx::query_scalar(sql)
+    Ok(sqlx::query_scalar(sql)
         .bind(&record.account)
         .bind(&record.subject)
         .bind(&record.agent_id)
-        .fetch_optional(&mut *tx)
-        .await?;
-    if earlier.is_none() {
-        put_session(tx, record).await?;
-    }
-    Ok(Wrote::Earlier(earlier))
+        .fetch_optional(tx)
+        .await?)
 }
 
 pub async fn key_secrets(tx: &mut SqliteConnection, key: &WidgetKey) -> Result<Wrote, StoreError> {

@@ -118,6 +118,11 @@ pub fn session(row: &SqliteRow) -> Result<SessionRecord, StoreError> {
     })
 }
 
+pub fn counter(row: &SqliteRow) -> Result<(String, u64, u64), StoreError> {
+    let period_ms = unsigned(row, "period_ms")?;
+    Ok((row.try_get("name")?, period_ms, unsigned(row, "used")?))
+}
+
 pub fn event(row: &SqliteRow) -> Result<SessionEvent, StoreError> {
     let mut event: SessionEvent = json(row, "body")?;
     event.seq = Some(unsigned(row, "seq")?);

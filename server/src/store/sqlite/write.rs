@@ -1,11 +1,12 @@
 //! One write each, inside the writer's transaction: what is to be written, and the SQL for it. No batching here.
 
-use super::identity;
 use super::row::{integer, unsigned};
+use super::{charge, identity};
 use crate::auth::signing::Generation;
 use crate::store::passage::Piece;
 use crate::store::{
-    AdminToken, Agent, Appended, KnowledgeDocument, SessionRecord, StoreError, User, WidgetKey,
+    AdminToken, Agent, Appended, Began, Charge, KnowledgeDocument, SessionRecord, StoreError, User,
+    WidgetKey,
 };
 use karta_protocol::{Branding, EventType, SessionEvent};
 use sqlx::sqlite::{SqliteConnection, SqliteQueryResult};
@@ -13,9 +14,10 @@ use sqlx::{QueryBuilder, Row as _};
 
 #[derive(Debug)]
 pub enum Write {
-    Append(String, Vec<SessionEvent>),
+    Append(String, Vec<SessionEvent>, Option<Charge>),
     Session(SessionRecord),
-    OnlySession(SessionRecord),
+    /// Whether only where there is none yet, and what it costs.
+    BeginSession(SessionRecord, bool, Charge),
     Visitor(String, String, Option<String>),
     User(User),
     SigningKey(Generation),
@@ -50,7 +52,7 @@ pub enum Wrote {
     Changed(bool),
     Appended(Appended),
     /// The session that is there already.
-    Earlier(Option<String>),
+    Began(Began),
     /// The sessions that were removed.
     Forgotten(Vec<String>),
 }
@@ -61,9 +63,11 @@ pub async fn apply(
     now: u64,
 ) -> Result<Wrote, StoreError> {
     match write {
-        Write::Append(session_id, events) => append(tx, session_id, events, now).await,
+        Write::Append(session_id, events, charge) => {
+            append(tx, session_id, events, charge.as_ref(), now).await
+        }
         Write::Session(record) => put_session(tx, record).await,
-        Write::OnlySession(record) => identity::only_session(tx, record).await,
+        Write::BeginSession(record, only, charge) => begin_session(tx, record, *only, charge).await,
         Write::Visitor(account, id, label) => {
             identity::visitor(tx, account, id, label.as_deref(), now).await
         }
@@ -120,10 +124,11 @@ async fn append(
     tx: &mut SqliteConnection,
     session_id: &str,
     events: &[SessionEvent],
+    charge: Option<&Charge>,
     now: u64,
 ) -> Result<Wrote, StoreError> {
     // Each statement is a round trip to the connection's thread, so there are few: look, insert all, update.
-    let sql = "SELECT last_seq, running, asked_seq, turn_seq,
+    let sql = "SELECT last_seq, running, asked_seq, turn_seq, paid_until_ms,
                    (SELECT seq FROM events WHERE session_id = sessions.id AND client_id = ?) AS repeated
                FROM sessions WHERE id = ?";
     let row = sqlx::query(sql)
@@ -141,6 +146,16 @@ async fn append(
     let mut running: bool = row.try_get("running")?;
     let mut asked_seq = unsigned(&row, "asked_seq")?;
     let mut turn_seq = unsigned(&row, "turn_seq")?;
+    let mut paid_until_ms = unsigned(&row, "paid_until_ms")?;
+    if let Some(charge) = charge {
+        match charge::check(tx, charge, paid_until_ms).await? {
+            Ok(due) => {
+                charge::pay(tx, charge, &due).await?;
+                paid_until_ms = due.paid_until_ms;
+            }
+            Err(over) => return Ok(Wrote::Appended(Appended::Over(over))),
+        }
+    }
     let mut written = Vec::with_capacity(events.len());
     let mut rows = Vec::with_capacity(events.len());
     for event in events {
@@ -186,13 +201,13 @@ async fn append(
             .execute(&mut *tx)
             .await?;
     }
-    let sql =
-        "UPDATE sessions SET last_seq = ?, running = ?, asked_seq = ?, turn_seq = ? WHERE id = ?";
+    let sql = "UPDATE sessions SET last_seq = ?, running = ?, asked_seq = ?, turn_seq = ?, paid_until_ms = ? WHERE id = ?";
     sqlx::query(sql)
         .bind(integer(seq))
         .bind(running)
         .bind(integer(asked_seq))
         .bind(integer(turn_seq))
+        .bind(integer(paid_until_ms))
         .bind(session_id)
         .execute(tx)
         .await?;
@@ -207,7 +222,25 @@ fn client_id(event: &SessionEvent) -> Option<&str> {
     }
 }
 
-pub async fn put_session(
+async fn begin_session(
+    tx: &mut SqliteConnection,
+    record: &SessionRecord,
+    only: bool,
+    charge: &Charge,
+) -> Result<Wrote, StoreError> {
+    if only && let Some(id) = identity::earlier_session(tx, record).await? {
+        return Ok(Wrote::Began(Began::Earlier(id)));
+    }
+    match charge::check(tx, charge, 0).await? {
+        Ok(due) => charge::pay(tx, charge, &due).await?,
+        Err(over) => return Ok(Wrote::Began(Began::Over(over))),
+    }
+    put_session(tx, record).await?;
+    charge::purge(tx, charge.now_ms).await?;
+    Ok(Wrote::Began(Began::New))
+}
+
+async fn put_session(
     tx: &mut SqliteConnection,
     record: &SessionRecord,
 ) -> Result<Wrote, StoreError> {

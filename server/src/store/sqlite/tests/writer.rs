@@ -22,7 +22,7 @@ async fn appends_that_wait_together_share_a_commit_and_stay_dense() {
                         assert!(events.iter().all(|e| e.at_ms.is_some()));
                         (session, events[0].seq.expect("a seq"))
                     }
-                    Appended::Repeat(_) => panic!("nothing was repeated"),
+                    Appended::Repeat(_) | Appended::Over(_) => panic!("nothing was repeated"),
                 }
             })
         })
@@ -67,6 +67,7 @@ async fn a_repeated_id_is_written_once_however_often_it_is_sent_at_once() {
                 assert_eq!(events[0].seq, Some(1));
             }
             Appended::Repeat(seq) => assert_eq!(seq, 1),
+            Appended::Over(_) => panic!("nothing is bounded"),
         }
     }
     assert_eq!(new, 1);

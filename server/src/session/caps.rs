@@ -1,0 +1,270 @@
+//! Caps: what a message, a session and a turn use up of a key, and what a visitor hears when nothing is left. Pure: the clock is an
+//! argument. The counting itself happens inside the store's transaction ([`Charge`]), so that no two messages, sessions or processes
+//! can both take the last of something.
+
+use super::Principal;
+use crate::error::Fault;
+use crate::store::{Caps, Charge, Count, Minutes, Over, WidgetKey};
+use karta_protocol::{ErrorCode, EventType, SessionEvent, Usage};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+/// Where only the cap per visitor is set: an address may be a whole office, but not a whole town.
+const VISITORS_PER_ADDRESS: u32 = 10;
+/// Set aside for each turn that runs, since what it costs is known only at its end.
+const TOKENS_PER_RUNNING_TURN: u64 = 4_000;
+/// When a running turn has set aside the last tokens.
+const RUNNING_TURN_SECONDS: u32 = 10;
+/// A clock that is set back a little must not forget the day.
+const KEPT_MS: u64 = 2 * DAY_MS;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Period {
+    Ever,
+    Day,
+    Month,
+}
+
+impl Period {
+    fn start_ms(self, now_ms: u64) -> u64 {
+        match self {
+            Period::Ever => 0,
+            Period::Day => now_ms - now_ms % DAY_MS,
+            Period::Month => month(now_ms).0,
+        }
+    }
+
+    /// None: it never ends.
+    fn end_ms(self, now_ms: u64) -> Option<u64> {
+        match self {
+            Period::Ever => None,
+            Period::Day => Some(self.start_ms(now_ms) + DAY_MS),
+            Period::Month => Some(month(now_ms).1),
+        }
+    }
+}
+
+/// A new session.
+pub fn session(key: &WidgetKey, now_ms: u64) -> Charge {
+    let sessions = count(
+        "sessions/day",
+        Period::Day,
+        key.caps.sessions_per_day,
+        now_ms,
+    );
+    Charge {
+        counts: vec![taking(sessions, 1)],
+        ..blank(&key.id, now_ms)
+    }
+}
+
+/// Something that the visitor says. `opens_turn`: nothing of theirs waits for an answer yet, so this will cost one more turn.
+pub fn message(
+    key: &WidgetKey,
+    who: &Principal,
+    address: Option<&str>,
+    opens_turn: bool,
+    now_ms: u64,
+) -> Charge {
+    let mut charge = retry(key, now_ms);
+    if !opens_turn {
+        // The turn that it joins has been let in.
+        charge.counts.clear();
+    } else if who.subject.starts_with("v_") {
+        charge
+            .counts
+            .extend(anonymous(&key.caps, who, address, now_ms));
+    }
+    charge
+}
+
+/// Another try at a turn that failed: it costs tokens and time, but no turn of the visitor's.
+pub fn retry(key: &WidgetKey, now_ms: u64) -> Charge {
+    Charge {
+        counts: tokens(&key.caps, now_ms),
+        minutes: Some(minutes(&key.caps, now_ms, now_ms)),
+        ..blank(&key.id, now_ms)
+    }
+}
+
+/// The end of a turn that began at `from_ms`. Nothing is refused any more: what was used was used.
+pub fn turn_end(key_id: &str, usage: Usage, from_ms: u64, now_ms: u64) -> Charge {
+    let caps = Caps::default();
+    let used = usage.input_tokens.saturating_add(usage.output_tokens);
+    let counts = tokens(&caps, now_ms).into_iter();
+    Charge {
+        counts: counts
+            .map(|count| Count {
+                add: used,
+                need: 0,
+                ..count
+            })
+            .collect(),
+        minutes: Some(minutes(&caps, from_ms, now_ms)),
+        ..blank(key_id, now_ms)
+    }
+}
+
+fn anonymous(
+    caps: &Caps,
+    who: &Principal,
+    address: Option<&str>,
+    now_ms: u64,
+) -> impl Iterator<Item = Count> {
+    let per_address = caps.anonymous_turns_per_address_per_day.or(caps
+        .anonymous_turns
+        .map(|turns| turns.saturating_mul(VISITORS_PER_ADDRESS)));
+    let visitor = format!("turns/visitor/{}", who.subject);
+    // An address that nobody could tell counts as one: unknown must not mean unbounded.
+    let address = format!("turns/address/{}", address.unwrap_or("unknown"));
+    let counts = [
+        (visitor, Period::Ever, caps.anonymous_turns),
+        (address, Period::Day, per_address),
+    ];
+    // Not counted where it is not bounded: a row for every visitor would be kept for nothing.
+    counts
+        .into_iter()
+        .filter(|(.., cap)| cap.is_some())
+        .map(move |(name, period, cap)| taking(count(&name, period, cap, now_ms), 1))
+}
+
+/// Not above the cap yet. What the turn costs is added at its end.
+fn tokens(caps: &Caps, now_ms: u64) -> Vec<Count> {
+    [
+        count("tokens/day", Period::Day, caps.tokens_per_day, now_ms),
+        count("tokens/month", Period::Month, caps.tokens_per_month, now_ms),
+    ]
+    .into_iter()
+    .map(|count| Count {
+        need: 1,
+        need_per_running_turn: TOKENS_PER_RUNNING_TURN,
+        ..count
+    })
+    .collect()
+}
+
+fn minutes(caps: &Caps, from_ms: u64, now_ms: u64) -> Minutes {
+    Minutes {
+        from_ms,
+        counts: vec![
+            count("minutes/day", Period::Day, caps.minutes_per_day, now_ms),
+            count(
+                "minutes/month",
+                Period::Month,
+                caps.minutes_per_month,
+                now_ms,
+            ),
+        ],
+    }
+}
+
+fn blank(key_id: &str, now_ms: u64) -> Charge {
+    Charge {
+        key_id: key_id.to_owned(),
+        now_ms,
+        counts: Vec::new(),
+        minutes: None,
+    }
+}
+
+fn taking(count: Count, n: u64) -> Count {
+    Count {
+        add: n,
+        need: n,
+        ..count
+    }
+}
+
+fn count<N: Into<u64>>(name: &str, period: Period, cap: Option<N>, now_ms: u64) -> Count {
+    Count {
+        name: name.to_owned(),
+        period_ms: period.start_ms(now_ms),
+        expires_ms: period.end_ms(now_ms).map(|end| end + KEPT_MS),
+        cap: cap.map(Into::into),
+        ..Count::default()
+    }
+}
+
+/// What the caller hears, and when it is worth trying again: absent where time does not heal it.
+pub fn refusal(over: &Over, now_ms: u64) -> Fault {
+    let (period, message) = match over.name.split_once('/') {
+        Some(("turns", rest)) if rest.starts_with("visitor/") => (
+            Period::Ever,
+            "You have used up the answers for visitors who are not signed in.",
+        ),
+        Some(("turns", _)) => (
+            Period::Day,
+            "Too many answers were given to visitors of your network today.",
+        ),
+        Some((_, "month")) => (
+            Period::Month,
+            "The assistant has used up its allowance for this month.",
+        ),
+        Some(_) | None => (
+            Period::Day,
+            "The assistant has used up its allowance for today.",
+        ),
+    };
+    let until_s = |end_ms: u64| {
+        let seconds = end_ms.saturating_sub(now_ms).div_ceil(1_000).max(1);
+        u32::try_from(seconds).unwrap_or(u32::MAX)
+    };
+    let retry_after_seconds = if over.set_aside {
+        Some(RUNNING_TURN_SECONDS)
+    } else {
+        period.end_ms(now_ms).map(until_s)
+    };
+    Fault::Refused {
+        code: ErrorCode::LimitReached,
+        message: message.into(),
+        retry_after_seconds,
+    }
+}
+
+/// The refusal as a line of the log.
+pub fn event(refusal: &Fault) -> SessionEvent {
+    let (message, retry_after_seconds) = match refusal {
+        Fault::Refused {
+            message,
+            retry_after_seconds,
+            ..
+        } => (Some(message.clone()), *retry_after_seconds),
+        Fault::Internal(_) => (None, None),
+    };
+    SessionEvent {
+        kind: EventType::LimitReached,
+        code: Some(refusal.code().as_str().into()),
+        message,
+        retry_after_seconds,
+        ..SessionEvent::default()
+    }
+}
+
+/// Begin and end of the month, UTC. Days and months from a day number: Howard Hinnant's `civil_from_days`.
+fn month(now_ms: u64) -> (u64, u64) {
+    // Days since 1 March of the year 0, so that a leap day is the last of its year.
+    let days = now_ms / DAY_MS + 719_468;
+    let era = days / 146_097;
+    let day_of_era = days % 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // 0 is March.
+    let month = (5 * day_of_year + 2) / 153;
+    let first_of = |month: u64| (153 * month + 2) / 5;
+    let day = day_of_year - first_of(month);
+    let length = match month {
+        // February takes what the year leaves.
+        11 => {
+            let year = year_of_era + 1 + era * 400;
+            let leap =
+                year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
+            if leap { 29 } else { 28 }
+        }
+        _ => first_of(month + 1) - first_of(month),
+    };
+    let start = (now_ms / DAY_MS - day) * DAY_MS;
+    (start, start + length * DAY_MS)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! What an append or a new session uses up of its key. The store counts; which counters, how much and what is too much was decided
+//! above ([`crate::session::caps`]).
+
+/// Checked and counted in the same transaction as what it pays for: all of it, or none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Charge {
+    pub key_id: String,
+    pub now_ms: u64,
+    pub counts: Vec<Count>,
+    /// The session's time. A minute that is paid already costs nothing.
+    pub minutes: Option<Minutes>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Minutes {
+    /// The session was in use from then until now.
+    pub from_ms: u64,
+    /// Each takes the minutes that are not paid yet; their `add` and `need` are not read.
+    pub counts: Vec<Count>,
+}
+
+/// One counter of the key, for one period.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    pub name: String,
+    /// When the period began; 0: it is all time.
+    pub period_ms: u64,
+    /// When the counter may be forgotten. None: never.
+    pub expires_ms: Option<u64>,
+    pub add: u64,
+    /// Refused where less than this is left.
+    pub need: u64,
+    /// Set aside for each turn of the key that runs.
+    pub need_per_running_turn: u64,
+    pub cap: Option<u64>,
+}
+
+/// The counter that has too little left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Over {
+    pub name: String,
+    /// There is something left, but running turns may use it up.
+    pub set_aside: bool,
+}
