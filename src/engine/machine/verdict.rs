@@ -64,7 +64,6 @@ fn by_code(code: ErrorCode, status: u16) -> Verdict {
         ErrorCode::PayloadTooLarge | ErrorCode::RequestInvalid | ErrorCode::SdpInvalid => {
             Verdict::Refused
         }
-        // The last four are never said to a widget.
         ErrorCode::ConnectionNotFound
         | ErrorCode::PreconditionRequired
         | ErrorCode::PreconditionFailed
@@ -76,11 +75,7 @@ fn by_code(code: ErrorCode, status: u16) -> Verdict {
         | ErrorCode::AdminInBrowser
         | ErrorCode::AgentInUse
         | ErrorCode::AgentFailed
-        | ErrorCode::Internal
-        | ErrorCode::AdminTokenMissing
-        | ErrorCode::AdminTokenInvalid
-        | ErrorCode::AdminInBrowser
-        | ErrorCode::AgentInUse => match status {
+        | ErrorCode::Internal => match status {
             400 | 413 | 415 | 422 => Verdict::Refused,
             _ => Verdict::Later,
         },
