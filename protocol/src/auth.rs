@@ -155,3 +155,68 @@ impl fmt::Debug for TokenReply {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_show_themselves_nowhere() {
+        const TOKEN: &str = "CANARY";
+        let token = || Some(TOKEN.to_owned());
+        let shown = [
+            format!(
+                "{:?}",
+                ExchangeRequest {
+                    user_token: token(),
+                    identity_token: token(),
+                    ..ExchangeRequest::default()
+                }
+            ),
+            format!(
+                "{:?}",
+                RefreshRequest {
+                    refresh_token: TOKEN.into()
+                }
+            ),
+            format!(
+                "{:?}",
+                UserTokenReply {
+                    user_token: TOKEN.into(),
+                    expires_in: 1
+                }
+            ),
+            format!(
+                "{:?}",
+                TokenReply {
+                    token: TOKEN.into(),
+                    ..TokenReply::default()
+                }
+            ),
+        ];
+        for shown in shown {
+            assert!(!shown.contains(TOKEN) && shown.contains("***"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_users_id_may_be_a_whole_number() {
+        let read =
+            |json: &str| serde_json::from_str::<UserTokenRequest>(json).map(|r| r.external_user_id);
+        assert_eq!(
+            read(r#"{"external_user_id": 42}"#).ok().as_deref(),
+            Some("42")
+        );
+        assert_eq!(
+            read(r#"{"external_user_id": "42"}"#).ok().as_deref(),
+            Some("42")
+        );
+        assert_eq!(read("{}").ok().as_deref(), Some(""));
+        for json in ["null", "1.5", "true", "[]", "{}"] {
+            assert!(
+                read(&format!(r#"{{"external_user_id": {json}}}"#)).is_err(),
+                "{json}"
+            );
+        }
+    }
+}

@@ -128,9 +128,11 @@ pub async fn require_key(app: &App, key_id: &str) -> Result<WidgetKey, Fault> {
 
 /// What made the token possible still holds: the key, the agent's switch and its auth mode.
 pub async fn require_admitted(app: &App, who: &Principal) -> Result<(), Fault> {
-    let key = require_key(app, &who.key_id).await?;
-    let agent = app.store.agent(&who.agent_id).await?;
-    policy::admit(&key, agent.as_ref(), Standing::of(&who.subject))
+    let (key, agent) = tokio::join!(
+        require_key(app, &who.key_id),
+        app.store.agent(&who.agent_id)
+    );
+    policy::admit(&key?, agent?.as_ref(), Standing::of(&who.subject))
 }
 
 /// A key that a page named: known, enabled, and the page in its list.

@@ -40,8 +40,11 @@ impl Guarded {
                 "The session token's time is over. Get a new one from /auth/guest and connect again.",
             ));
         }
-        refuse_ended_family(self.app.store.as_ref(), &self.caller.claims).await?;
-        require_admitted(&self.app, &self.caller.who).await
+        let (login, admitted) = tokio::join!(
+            refuse_ended_family(self.app.store.as_ref(), &self.caller.claims),
+            require_admitted(&self.app, &self.caller.who)
+        );
+        login.and(admitted)
     }
 
     /// Returns when the server stops or no refresh could prolong the token any more.

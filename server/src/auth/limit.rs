@@ -381,6 +381,43 @@ mod tests {
     }
 
     #[test]
+    fn failures_are_counted_and_then_everything_is_refused_for_a_while() {
+        let limits = limits("FAILED_PROOFS_PER_ADDRESS", "2/1h");
+        let (guesser, other) = (from("192.0.2.1"), from("192.0.2.2"));
+        for _ in 0..3 {
+            let allowed = limits.refuse_blocked(Action::FailedProof, guesser);
+            allowed.expect("asking takes nothing");
+            limits.count(Action::FailedProof, guesser);
+        }
+        let refused = limits.refuse_blocked(Action::FailedProof, guesser);
+        let Err(Fault::Refused {
+            code: ErrorCode::RateLimited,
+            retry_after_seconds: Some(wait),
+            ..
+        }) = refused
+        else {
+            panic!("{refused:?}");
+        };
+        assert!((1_700..=1_800).contains(&wait), "{wait}");
+        let elsewhere = limits.refuse_blocked(Action::FailedProof, other);
+        elsewhere.expect("another address");
+    }
+
+    #[test]
+    fn a_block_ends_by_itself() {
+        let limits = limits("FAILED_PROOFS_PER_ADDRESS", "10/1s");
+        let guesser = from("192.0.2.1");
+        for _ in 0..12 {
+            limits.count(Action::FailedProof, guesser);
+        }
+        let blocked = limits.refuse_blocked(Action::FailedProof, guesser);
+        assert!(blocked.is_err());
+        std::thread::sleep(Duration::from_millis(250));
+        let over = limits.refuse_blocked(Action::FailedProof, guesser);
+        over.expect("a tenth of a second later one may try again");
+    }
+
+    #[test]
     fn addresses_of_one_network_share_a_bucket() {
         let limits = limits("MINTS_PER_ADDRESS", "2/1h");
         limits

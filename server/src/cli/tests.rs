@@ -67,13 +67,18 @@ async fn a_key_is_made_shown_once_and_switched() {
         made["domain_allowlist"],
         serde_json::json!(["https://shop.example"])
     );
+    let identity = made["identity_secret"].as_str().expect("a secret");
+    assert!(identity.starts_with("is_live_main_") && identity.len() == 13 + 64);
+    assert_eq!(&secret[13..45], &public[13..], "found by its public half");
     let listed = run(dir, &["keys", "list"]).await.expect("a list");
-    assert!(listed.contains(public) && !listed.contains(secret));
+    assert!(listed.contains(public) && !listed.contains(secret) && !listed.contains(identity));
     let file = std::fs::read(dir.join("karta.db")).expect("the database");
-    assert!(
-        !file.windows(secret.len()).any(|w| w == secret.as_bytes()),
-        "the secret is stored nowhere"
-    );
+    for secret in [secret, identity] {
+        assert!(
+            !file.windows(secret.len()).any(|w| w == secret.as_bytes()),
+            "no secret is stored so that it can be read"
+        );
+    }
     run(dir, &["keys", "disable", public]).await.expect("off");
     assert_eq!(run_json(dir, &["keys", "list"]).await[0]["enabled"], false);
     run(dir, &["keys", "enable", public]).await.expect("on");
@@ -435,3 +440,66 @@ async fn documents_are_titled_sourced_and_renewed() {
 }
 
 mod settings;
+
+#[tokio::test]
+async fn secrets_are_rotated_one_by_one_and_shown_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path();
+    let create = [
+        "keys",
+        "create",
+        "--name",
+        "S",
+        "--origin",
+        "https://a.example",
+    ];
+    let made = run_json(dir, &create).await;
+    let key = made["public_key"].as_str().expect("a key");
+    for (flag, field, other) in [
+        ("--secret", "secret_key", "identity_secret"),
+        ("--identity", "identity_secret", "secret_key"),
+    ] {
+        let rotated = run_json(dir, &["keys", "rotate", key, flag]).await;
+        assert!(
+            rotated[field].is_string() && rotated[field] != made[field],
+            "{rotated}"
+        );
+        assert!(
+            rotated[other].is_null() && rotated["old_until_ms"].is_u64(),
+            "{rotated}"
+        );
+        let again = run_json(dir, &["keys", "rotate", key, flag, "--now"]).await;
+        assert!(
+            again[field].is_string() && again["old_until_ms"].is_null(),
+            "{again}"
+        );
+        let words = run(dir, &["keys", "rotate", key, flag])
+            .await
+            .expect("done");
+        assert!(
+            words.contains("not shown again") && words.contains("24 hours"),
+            "{words}"
+        );
+    }
+    for line in [
+        &["keys", "rotate", key][..],
+        &["keys", "rotate", key, "--secret", "--identity"],
+    ] {
+        assert!(
+            Cli::try_parse_from(["karta-server"].iter().chain(line)).is_err(),
+            "{line:?}"
+        );
+    }
+    refused(dir, &["keys", "rotate", "pk_x", "--secret"], "no such key").await;
+    let shut = run_json(dir, &["keys", "identification", key, "on"]).await;
+    assert_eq!(shut["identification_required"], true);
+    let words = run(dir, &["keys", "identification", key, "off"])
+        .await
+        .expect("done");
+    assert!(words.contains("guests"), "{words}");
+    assert_eq!(run_json(dir, &["signing-key", "rotate"]).await["kid"], "2");
+    assert_eq!(
+        run_json(dir, &["signing-key", "rotate", "--now"]).await["kid"],
+        "3"
+    );
+}

@@ -5,6 +5,7 @@
 mod admin;
 mod auth;
 mod caps;
+mod bad_tokens;
 mod channel;
 mod config;
 mod connect;

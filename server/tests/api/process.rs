@@ -65,6 +65,13 @@ impl Running {
         (log, started.elapsed())
     }
 
+    /// For a test that reads the log itself.
+    async fn stop_quietly(mut self) {
+        let id = self.child.id().expect("running").to_string();
+        Command::new("kill").arg(id).status().await.expect("killed");
+        assert!(self.child.wait().await.expect("ended").success());
+    }
+
     async fn post(&self, path: &str, token: &str, body: Value) -> Value {
         let request = reqwest::Client::new()
             .post(format!("{}{path}", self.http))
@@ -263,5 +270,112 @@ async fn the_first_start_prints_an_admin_token_that_works_and_no_other_does() {
             let found = file.windows(token.len()).any(|w| w == token.as_bytes());
             assert!(!found, "the token is stored nowhere");
         }
+    }
+}
+
+/// Every kind of secret goes through the server, wrong ones too; its log says everything it ever would.
+#[tokio::test]
+async fn no_secret_and_no_name_of_a_user_stands_in_the_log_at_trace() {
+    let data = tempfile::tempdir().expect("a folder");
+    let key = make_key(data.path()).await;
+    let text = |name: &str| key[name].as_str().expect("a text").to_owned();
+    let (public, secret, identity) = (
+        text("public_key"),
+        text("secret_key"),
+        text("identity_secret"),
+    );
+    let mut running = Running::start(data.path()).await;
+    // Read as it comes: at this level a full pipe would stop the server.
+    let mut stderr = running.child.stderr.take().expect("piped");
+    let log = tokio::spawn(async move {
+        let mut log = String::new();
+        let read = stderr.read_to_string(&mut log).await;
+        read.map(|_| log).expect("a log")
+    });
+
+    let mut tokens = vec![secret.clone(), identity.clone()];
+    let user = "CANARY-user@example.com";
+    let mint = |key: &str| {
+        reqwest::Client::new()
+            .post(format!("{}/auth/user-token", running.http))
+            .bearer_auth(key)
+            .json(&json!({"external_user_id": user, "display_name": "CANARY-name", "email": user}))
+            .send()
+    };
+    let minted: Value = mint(&secret)
+        .await
+        .expect("answered")
+        .json()
+        .await
+        .expect("JSON");
+    let user_token = minted["user_token"].as_str().expect("a token").to_owned();
+    let wrong = format!("{}0", &secret[..secret.len() - 1]);
+    mint(&wrong).await.expect("answered");
+    tokens.extend([wrong, user_token.clone()]);
+    let exchange = json!({"client_key": public, "user_token": user_token});
+    let reply = running.post("/auth/exchange", "", exchange.clone()).await;
+    let session_token = reply["token"].as_str().expect("a token").to_owned();
+    running.post("/auth/exchange", "", exchange).await;
+    let proof = crate::server::hmac_hex(&identity, user);
+    for proof in [proof.clone(), proof.replace('a', "b")] {
+        let body = json!({"client_key": public, "user_id": user, "identity_token": proof});
+        let reply = running.post("/auth/exchange", "", body).await;
+        tokens.extend(reply["token"].as_str().map(str::to_owned));
+        tokens.push(proof);
+    }
+    let refresh = json!({"refresh_token": session_token});
+    let next = running.post("/auth/refresh", "", refresh).await;
+    let next = next["token"].as_str().expect("a token").to_owned();
+    running.post("/sessions", &next, json!({})).await;
+    // What a careless page might do.
+    running
+        .post("/auth/guest", &secret, json!({"client_key": secret}))
+        .await;
+    running
+        .post(
+            "/auth/guest",
+            "",
+            json!({"client_key": public, "x": identity, "user_label": "CANARY-label"}),
+        )
+        .await;
+    running
+        .get(&format!("/config?client_key={secret}"), &identity)
+        .await;
+    running
+        .get(&format!("/sessions/{session_token}"), &format!("{next}x"))
+        .await;
+    let rotated = karta(
+        data.path(),
+        &["keys", "rotate", &public, "--identity", "--now", "--json"],
+    );
+    let rotated = { rotated }.output().await.expect("ran");
+    let rotated: Value = serde_json::from_slice(&rotated.stdout).expect("JSON");
+    tokens.push(
+        rotated["identity_secret"]
+            .as_str()
+            .expect("a secret")
+            .to_owned(),
+    );
+    let revoke = reqwest::Client::new().post(format!("{}/auth/revoke", running.http));
+    revoke
+        .header("origin", PAGE)
+        .bearer_auth(&next)
+        .send()
+        .await
+        .expect("answered");
+    tokens.extend([session_token, next]);
+    running.stop_quietly().await;
+
+    let log = log.await.expect("read");
+    assert!(log.contains("auth/exchange"), "{log:.600}");
+    assert!(!log.contains("CANARY"), "{log}");
+    for token in tokens {
+        // The last part of a token is its signature; the rest alone opens nothing, but has no business there either.
+        for part in token.split('.').filter(|part| part.len() > 20) {
+            assert!(!log.contains(part), "{part} stands in the log");
+        }
+    }
+    for prefix in ["sk_live_", "is_live_", "eyJ"] {
+        assert!(!log.contains(prefix), "{prefix}");
     }
 }

@@ -219,7 +219,7 @@ fn claims_that_are_missing_wrong_or_double_are_refused_even_when_signed() {
         ("iat", json!(NOW - 3600)),
         ("iat", json!("1")),
         ("family_exp", json!(NOW)),
-        ("nbf", json!(NOW + 9999)),
+        ("nbf", json!(NOW + 9009)),
         ("nbf", json!("x")),
         ("admin", json!(true)),
         ("scope", json!("*")),
@@ -331,4 +331,137 @@ proptest! {
         let (tokens, ..) = made();
         prop_assert_eq!(tokens.check(&text, NOW), Err(Refusal::Invalid));
     }
+}
+
+/// What the library would take if it were not told otherwise: the reason for each setting of [`super::super::signing`].
+#[test]
+fn the_librarys_defaults_take_what_we_refuse() {
+    use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, get_current_timestamp};
+    let (tokens, master, claims, _) = made();
+    let now = get_current_timestamp();
+    let fresh = serde_json::to_value(Claims {
+        iat: now,
+        exp: now + LIFETIME_S,
+        family_exp: now + FAMILY_LIFETIME_S,
+        ..claims
+    })
+    .unwrap();
+    let key = DecodingKey::from_secret(&master.derive("session token v2/1/"));
+    let mut told = Validation::new(Algorithm::HS256);
+    told.set_issuer(&["karta"]);
+    told.set_audience(&["karta-widget"]);
+    let by_default = |token: &str| decode::<Value>(token.as_bytes(), &key, &told).is_ok();
+    let without = |name: &str| {
+        let mut claims = fresh.clone();
+        claims.as_object_mut().unwrap().remove(name);
+        claims
+    };
+    let with = |name: &str, value: Value| {
+        let mut claims = fresh.clone();
+        claims[name] = value;
+        claims
+    };
+    let other_type = r#"{"typ":"karta-exchange+jwt","alg":"HS256","kid":"1"}"#;
+    let no_type = r#"{"alg":"HS256"}"#;
+    let good = fresh.to_string();
+    assert!(tokens.check(&forged(&master, HEADER, &good), now).is_ok());
+    for (what, header, claims) in [
+        ("no iss, though one is expected", HEADER, without("iss")),
+        ("no aud, though one is expected", HEADER, without("aud")),
+        ("no sub", HEADER, without("sub")),
+        ("no jti", HEADER, without("jti")),
+        ("a minute past exp", HEADER, with("exp", json!(now - 30))),
+        (
+            "not valid before tomorrow",
+            HEADER,
+            with("nbf", json!(now + 86_400)),
+        ),
+        ("another kind of token", other_type, fresh.clone()),
+        ("no kind at all", no_type, fresh.clone()),
+        ("an unknown claim", HEADER, with("admin", json!(true))),
+    ] {
+        let token = forged(&master, header, &claims.to_string());
+        assert!(
+            by_default(&token),
+            "{what}: the library has become stricter"
+        );
+        assert!(tokens.check(&token, now).is_err(), "{what}");
+        assert!(
+            tokens.check_for_refresh(&token, now).is_err() || what.contains("past exp"),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn generations_overlap_and_end() {
+    let (tokens, master, claims, old) = made();
+    let second = Generation {
+        kid: "2".into(),
+        salt: "salt".into(),
+        created_ms: NOW * 1000,
+        signs_from_ms: (NOW + 10) * 1000,
+        previous_ends_ms: (NOW + 1_000) * 1000,
+    };
+    tokens.set_generations(std::slice::from_ref(&second));
+    let at = |iat| Claims {
+        iat,
+        exp: iat + LIFETIME_S,
+        ..claims.clone()
+    };
+    assert_eq!(
+        tokens.sign(&at(NOW + 9)).split('.').next(),
+        old.split('.').next()
+    );
+    let new = tokens.sign(&at(NOW + 10));
+    assert_ne!(new.split('.').next(), old.split('.').next());
+    assert!(tokens.check(&new, NOW + 10).is_ok() && tokens.check(&old, NOW + 10).is_ok());
+    assert!(
+        tokens
+            .check_for_refresh(&tokens.sign(&at(NOW + 9)), NOW + 900)
+            .is_ok()
+    );
+    assert_eq!(
+        tokens.check_for_refresh(&old, NOW + 1_000),
+        Err(Refusal::Invalid)
+    );
+    assert!(tokens.recognise(&old).is_some(), "still known as ours");
+    // Neither the salt nor the master key alone makes the key.
+    let other = Tokens::new(&master);
+    other.set_generations(&[Generation {
+        salt: "pepper".into(),
+        ..second.clone()
+    }]);
+    assert_eq!(other.check(&new, NOW + 10), Err(Refusal::Invalid));
+    let other = Tokens::new(&MasterKey::random());
+    other.set_generations(&[second]);
+    assert_eq!(other.check(&new, NOW + 10), Err(Refusal::Invalid));
+    assert_eq!(
+        Tokens::new(&master).check(&new, NOW + 10),
+        Err(Refusal::Invalid),
+        "not told yet"
+    );
+}
+
+#[test]
+fn a_user_token_is_no_session_token_and_the_other_way_round() {
+    let (tokens, _, _, session) = made();
+    let user = crate::store::User {
+        account: "acme".into(),
+        subject: "u_1".into(),
+        user_id: "1".into(),
+        ..Default::default()
+    };
+    let claims = tokens.user.mint(&user, "k_1", None, NOW);
+    let token = tokens.user.sign(&claims);
+    assert_eq!(tokens.user.check(&token, NOW), Ok(claims.clone()));
+    assert_eq!(tokens.user.check(&token, NOW + 299), Ok(claims.clone()));
+    assert_eq!(tokens.user.check(&token, NOW + 300), Err(Refusal::Expired));
+    assert_eq!(
+        tokens.user.check(&token, NOW - LEEWAY_S - 1),
+        Err(Refusal::Invalid)
+    );
+    assert_eq!(tokens.check(&token, NOW), Err(Refusal::Invalid));
+    assert_eq!(tokens.user.check(&session, NOW), Err(Refusal::Invalid));
+    assert_eq!(claims.user(), user);
 }
