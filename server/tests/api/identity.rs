@@ -746,3 +746,48 @@ async fn a_thousand_tokens_are_exchanged_exactly_a_thousand_times() {
     assert!(won.iter().all(|won| *won == 1), "each token once");
     assert_eq!(won.iter().sum::<usize>(), TOKENS);
 }
+
+/// docs/SECURITY.md offers these files to copy. PHP is not on every machine that builds this.
+#[tokio::test]
+async fn the_snippets_in_three_languages_make_proofs_that_are_accepted() {
+    let server = Server::start().await;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/identity");
+    let exp = (server.app.clock.now_s() + 60).to_string();
+    for (program, file, needed) in [
+        ("node", "identity.cjs", true),
+        ("python3", "identity.py", true),
+        ("php", "identity.php", false),
+    ] {
+        let run = |secret: &str, id: &str| {
+            std::process::Command::new(program)
+                .arg(format!("{folder}/{file}"))
+                .args([id, &exp])
+                .env("KARTA_IDENTITY_SECRET", secret)
+                .output()
+        };
+        let lines = |secret: &str, id: &str| -> Option<Vec<String>> {
+            let output = match run(secret, id) {
+                Err(_) if !needed => return None,
+                output => output.expect(program),
+            };
+            assert!(output.status.success(), "{program}: {output:?}");
+            let text = String::from_utf8(output.stdout).expect("text");
+            Some(text.lines().map(str::to_owned).collect())
+        };
+        let Some(vector) = lines("test_secret", "john@example.com") else {
+            continue;
+        };
+        assert_eq!(
+            vector[0], "f85434223d090e0c770f07b0084ce9ae5690e96fa1094a9c87bf8382b517c782",
+            "{program}"
+        );
+        for id in ["u_123", "Ünï 😀@example.com", "a\"b\\c/d"] {
+            let made = lines(&server.identity_secret, id).expect("it is there");
+            for token in &made {
+                let proof = json!({"user_id": id, "identity_token": token});
+                let reply = exchange(&server, proof).await;
+                assert_eq!(reply.status, StatusCode::OK, "{program} {id}: {reply:?}");
+            }
+        }
+    }
+}
