@@ -4,8 +4,8 @@
 
 mod admin;
 mod auth;
-mod caps;
 mod bad_tokens;
+mod caps;
 mod channel;
 mod config;
 mod connect;
