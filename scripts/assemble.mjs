@@ -53,11 +53,40 @@ function renameInGlue(glue, names, bundle) {
 
 const escapeRegExp = (s) => s.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
-/** initSync is never called; without its export esbuild drops it. */
-function dropInitSync(glue, bundle) {
-  const out = glue.replace("export { initSync, __wbg_init as default };", "export { __wbg_init as default };");
-  if (out === glue) throw new Error(`${bundle}: wasm-bindgen's glue ends in another way than expected`);
-  return out;
+/** How the loader starts a module, in place of wasm-bindgen's ways to start it from anything, anywhere. */
+const START = `let wasm;
+export default async ({ module_or_path }) => {
+  const answer = await module_or_path;
+  if (!answer.ok) throw new Error(String(answer.status));
+  const imports = __wbg_get_imports();
+  // Under another type the browser refuses to compile while the file arrives.
+  const streams = answer.headers.get("Content-Type") == "application/wasm";
+  const { instance } = await (streams ? WebAssembly.instantiateStreaming(answer, imports) : WebAssembly.instantiate(await answer.arrayBuffer(), imports));
+  wasm = instance.exports;
+  wasm.__wbindgen_start();
+};
+`;
+
+/** Encoded and copied: writing character by character into memory pays for long texts only. */
+const PASS_STRING = `function passStringToWasm0(arg, malloc) {
+  const bytes = cachedTextEncoder.encode(arg);
+  const ptr = malloc(bytes.length, 1) >>> 0;
+  getUint8ArrayMemory0().set(bytes, ptr);
+  WASM_VECTOR_LEN = bytes.length;
+  return ptr;
+}
+`;
+
+/** Puts shorter pieces in the place of longer ones of wasm-bindgen's. A glue that looks other than expected stops the build. */
+function leanGlue(glue, bundle) {
+  const replace = (piece, by) => {
+    if (!piece.test(glue)) throw new Error(`${bundle}: wasm-bindgen's glue lacks ${piece}`);
+    glue = glue.replace(piece, () => by);
+  };
+  replace(/^let wasmModule, wasmInstance, wasm;\n[^]*export \{ initSync, __wbg_init as default \};\n/m, START);
+  replace(/^function passStringToWasm0\(arg, malloc, realloc\) \{\n[^]*?\n\}\n/m, PASS_STRING);
+  replace(/^if \(!\('encodeInto' in cachedTextEncoder\)\) \{\n[^]*?\n\}\n/m, "");
+  return glue;
 }
 
 /** One file of the glue and our own functions that it imports. */
@@ -79,13 +108,15 @@ function refusePaths(name, data) {
 
 async function bundle(name) {
   const wasmIn = path.join(args.from, `${name}_bg.wasm`);
-  const glueFile = path.join(args.from, `${name}.js`);
-  if (!release) return { js: Buffer.from(await bundleGlue(glueFile, {})), wasm: fs.readFileSync(wasmIn) };
-  const glueIn = fs.readFileSync(glueFile, "utf8");
+  const glueIn = leanGlue(fs.readFileSync(path.join(args.from, `${name}.js`), "utf8"), name);
+  const glueOut = path.join(args.from, `${name}.renamed.js`);
+  if (!release) {
+    fs.writeFileSync(glueOut, glueIn);
+    return { js: Buffer.from(await bundleGlue(glueOut, {})), wasm: fs.readFileSync(wasmIn) };
+  }
   const wasmOut = path.join(args.from, `${name}.opt.wasm`);
   const names = optimiseWasm(wasmIn, wasmOut);
-  const { glue, short } = renameInGlue(dropInitSync(glueIn, name), names, name);
-  const glueOut = path.join(args.from, `${name}.renamed.js`);
+  const { glue, short } = renameInGlue(glueIn, names, name);
   fs.writeFileSync(glueOut, glue);
   const wasm = fs.readFileSync(wasmOut);
   refusePaths(name, wasm);
