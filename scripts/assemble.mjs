@@ -94,6 +94,8 @@ async function bundleGlue(file, short) {
   const names = Object.keys(short);
   const result = await esbuild.build({
     entryPoints: [file], bundle: true, format: "esm", minify: release, write: false, target: BROWSERS, legalComments: "none",
+    // wasm-bindgen names a module of ours once for each function that it hands over as it is.
+    logOverride: { "duplicate-object-key": "silent" },
     mangleProps: names.length ? new RegExp(`^(?:${names.map(escapeRegExp).join("|")})$`) : undefined, mangleCache: names.length ? short : undefined,
   });
   return result.outputFiles[0].text;
