@@ -24,6 +24,9 @@ pub type Node = u32;
 pub const CURSOR: Node = 0;
 #[cfg(feature = "panel")]
 pub const VIEWPORT: Node = 2;
+/// What is built there is not on the page yet.
+#[cfg(feature = "panel")]
+pub const NOWHERE: Node = Node::MAX;
 /// First element of the launcher's template.
 const FIRST: Node = 3;
 /// What an element says, for `put`.
@@ -53,6 +56,7 @@ extern "C" {
 #[cfg(feature = "panel")]
 #[wasm_bindgen(module = "/src/browser/dom/nodes.js")]
 extern "C" {
+    pub fn append(node: Node, into: Node);
     pub fn build(template: &str, into: Node, first: Node);
     #[wasm_bindgen(js_name = get)]
     pub fn number(node: Node, name: &str) -> f64;
@@ -86,11 +90,13 @@ pub enum Kind {
     Enter,
     Tab,
     ShiftTab,
+    /// The browser has time.
+    Idle,
 }
 
 /// As `dom/nodes.js` counts them.
 #[cfg(feature = "panel")]
-pub const KINDS: [Kind; 8] = [
+pub const KINDS: [Kind; 9] = [
     Kind::Click,
     Kind::Input,
     Kind::Scroll,
@@ -99,6 +105,7 @@ pub const KINDS: [Kind; 8] = [
     Kind::Enter,
     Kind::Tab,
     Kind::ShiftTab,
+    Kind::Idle,
 ];
 
 /// Makes the host with the launcher and puts it on screen. A falsy value where the page forbids shadow roots.

@@ -1,7 +1,7 @@
 //! What is on screen, as one thing for the edge: host, launcher, panel. Follows the view model, and tells the engine what the visitor does.
 
 use super::dom::panel::Panel;
-use super::dom::{self, KINDS, Node, launcher};
+use super::dom::{self, KINDS, Kind, Node, launcher};
 use super::inbox;
 use crate::engine::effect::Focus;
 use crate::engine::machine::{Msg, Ui};
@@ -32,9 +32,17 @@ impl Screen {
             let ui = if node == launcher::BUTTON {
                 Some(Ui::LauncherPressed)
             } else if let Ok(mut panel) = here.try_borrow_mut() {
-                let kind = KINDS.get(kind);
-                let panel = panel.as_mut().zip(kind);
-                panel.and_then(|(panel, kind)| panel.heard(*kind, node, &mut ours))
+                match KINDS.get(kind) {
+                    // Drawn before it is asked for, the panel appears at once when it is.
+                    Some(Kind::Idle) => {
+                        panel.get_or_insert_with(Panel::draw);
+                        None
+                    }
+                    Some(kind) => panel
+                        .as_mut()
+                        .and_then(|panel| panel.heard(*kind, node, &mut ours)),
+                    None => None,
+                }
             } else {
                 None
             };
@@ -65,10 +73,9 @@ impl Screen {
         launcher::render(button, unread);
         let mut panel = self.panel.borrow_mut();
         match &view.panel {
-            Some(view) => panel
-                .get_or_insert_with(|| Panel::new(view.words))
-                .render(view),
-            None => *panel = None,
+            Some(view) => panel.get_or_insert_with(Panel::draw).render(view),
+            None if panel.as_ref().is_some_and(Panel::is_on_page) => *panel = None,
+            None => {}
         }
     }
 

@@ -5,11 +5,13 @@ use super::{flag, number, put, put_bool, put_px, show, text};
 use crate::engine::text::Words;
 use crate::engine::view_model::ComposerView;
 
+#[derive(Default)]
 pub struct Composer {
-    words: &'static Words,
     enabled: bool,
     max_bytes: usize,
     can_stop: bool,
+    /// What the button is called when it sends and when it stops.
+    names: [&'static str; 2],
     /// The button does something now.
     pub ready: bool,
     /// Own messages on screen when the draft was handed over: once there is one more, the field is cleared.
@@ -17,19 +19,9 @@ pub struct Composer {
 }
 
 impl Composer {
-    pub fn new(words: &'static Words) -> Composer {
-        Composer {
-            words,
-            enabled: true,
-            max_bytes: usize::MAX,
-            can_stop: false,
-            ready: false,
-            handed_over: None,
-        }
-    }
-
     /// `own` is the number of the visitor's messages on screen.
-    pub fn render(&mut self, view: &ComposerView<'_>, own: usize) {
+    pub fn render(&mut self, view: &ComposerView<'_>, words: &'static Words, own: usize) {
+        self.names = [words.send, words.stop];
         put(FIELD, "placeholder", view.placeholder);
         put(FIELD, "aria-label", view.placeholder);
         flag(FIELD, "readonly", !view.enabled);
@@ -75,15 +67,7 @@ impl Composer {
         let too_long = draft.len() > self.max_bytes;
         show(SQUARE, stops);
         show(ARROW, !stops);
-        put(
-            SEND,
-            "aria-label",
-            if stops {
-                self.words.stop
-            } else {
-                self.words.send
-            },
-        );
+        put(SEND, "aria-label", self.names[usize::from(stops)]);
         put_bool(FIELD, "aria-invalid", too_long);
         self.ready = stops || !empty && self.enabled && !too_long;
         flag(SEND, "disabled", !self.ready);

@@ -33,11 +33,11 @@ struct Row {
 }
 
 /// The rows inside the scrolling list.
+#[derive(Default)]
 pub struct Messages {
-    words: &'static Words,
     rows: Vec<Row>,
-    /// Number for the next row.
-    next: Node,
+    /// How many rows there ever were: none takes another's numbers.
+    made: Node,
 }
 
 /// What a render changed, for scrolling.
@@ -48,15 +48,7 @@ pub struct Change {
 }
 
 impl Messages {
-    pub fn new(words: &'static Words) -> Messages {
-        Messages {
-            words,
-            rows: Vec::new(),
-            next: ROWS,
-        }
-    }
-
-    pub fn render(&mut self, items: &[Item]) -> Change {
+    pub fn render(&mut self, items: &[Item], words: &'static Words) -> Change {
         let mut change = Change::default();
         let mut before = None;
         for (index, item) in items.iter().enumerate() {
@@ -67,13 +59,13 @@ impl Messages {
                     self.remove(index);
                 }
             } else {
-                self.insert(index, item);
+                self.insert(index, item, words);
                 change.grew = true;
                 change.own |= item.role == Role::User && item.state == ItemState::Sending;
             }
             if let Some(row) = self.rows.get_mut(index) {
                 if row.rev != item.rev {
-                    change.grew |= row.update(item, self.words);
+                    change.grew |= row.update(item, words);
                 }
                 flag(row.node, "data-first", before != Some(item.role));
             }
@@ -85,29 +77,29 @@ impl Messages {
         change
     }
 
-    fn insert(&mut self, index: usize, item: &Item) {
+    fn insert(&mut self, index: usize, item: &Item, words: &'static Words) {
         let mut row = Row {
             key: item.key,
             rev: item.rev,
             role: item.role,
-            node: self.next,
+            node: ROWS + self.made * STEP,
             doc: Doc::default(),
         };
-        self.next += STEP;
+        self.made += 1;
         build(ROW, LIST, row.node);
         put_before(
             row.node,
             self.rows.get(index).map_or(TYPING, |row| row.node),
         );
         let (role, author) = match item.role {
-            Role::User => ("user", self.words.you),
-            Role::Agent => ("agent", self.words.assistant),
+            Role::User => ("user", words.you),
+            Role::Agent => ("agent", words.assistant),
             Role::System => ("system", ""),
         };
         put(row.node, "data-role", role);
         // Colour and side say who speaks; this says it to those who hear the page.
         put(row.node + AUTHOR, TEXT, author);
-        row.update(item, self.words);
+        row.update(item, words);
         self.rows.insert(index, row);
     }
 

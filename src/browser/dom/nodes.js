@@ -19,10 +19,10 @@ let observer;
 /** @param {string} tag @returns {any} */
 const make = (tag) => (/^(svg|path)$/.test(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag));
 
-/** Draws a template into a node: a line `tag name=value …` for each element, indented by depth, numbered from `first`.
+/** Draws a template into a node, or into nothing where the number names none: a line `tag name=value …` for each element, indented by depth, numbered from `first`.
  * @param {string} template @param {number} into @param {number} first */
 export const build = (template, into, first) => {
-  const path = [nodes[into]];
+  const path = [nodes[into] || new DocumentFragment()];
   for (const line of template.trim().split("\n")) {
     const [tag, ...attributes] = line.trim().split(" ");
     const depth = line.search(/\S/);
@@ -82,6 +82,9 @@ export const say = (words) => nodes[0].append(words);
 
 /** Puts one node before another. @param {number} id @param {number} next */
 export const move = (id, next) => nodes[next].before(nodes[id]);
+
+/** Puts one node into another, at its end. @param {number} id @param {number} into */
+export const append = (id, into) => nodes[into].append(nodes[id]);
 
 /** Forgets the node and those numbered after it. @param {number} id @param {number} count */
 export const drop = (id, count) => {
@@ -155,6 +158,8 @@ export const keep = (signal, hear) => {
     }
   });
   watch();
+  const idle = () => tell(KINDS.indexOf("idle"), 0);
+  (window.requestIdleCallback || setTimeout)(idle);
 };
 
 /** Leaves the page as it was found. */
@@ -168,7 +173,7 @@ export const shut = () => {
 // ---- Events --------------------------------------------------------------------------------------------------------
 
 /** In the order of `KINDS` in dom.rs. */
-const KINDS = ["click", "input", "scroll", "resize", "Escape", "Enter", "Tab", "+Tab"];
+const KINDS = ["click", "input", "scroll", "resize", "Escape", "Enter", "Tab", "+Tab", "idle"];
 
 /** @param {any} event */
 const heard = (event) => {

@@ -5,12 +5,13 @@ use super::composer::Composer;
 use super::launcher::FRAME;
 use super::messages::Messages;
 use super::{
-    Kind, Node, TEXT, VIEWPORT, build, call, enter, forget, listen, number, put, put_px, show,
-    style, template,
+    Kind, NOWHERE, Node, TEXT, VIEWPORT, append, build, call, enter, forget, listen, number, put,
+    put_px, show, style, template,
 };
 use crate::engine::machine::Ui;
 use crate::engine::text::Words;
 use crate::engine::view_model::{PanelView, Tone};
+use std::ptr;
 
 /// The number after the launcher's last.
 const START: Node = super::launcher::BADGE + 1;
@@ -71,6 +72,8 @@ const VIEWPORT_EVENTS: &str = "resize scroll";
 
 /// The panel on screen, and what its elements cannot tell by themselves. Dropping it removes elements and listeners.
 pub struct Panel {
+    /// None until it is on the page.
+    words: Option<&'static Words>,
     messages: Messages,
     composer: Composer,
     /// The visitor reads the end of the list.
@@ -79,9 +82,31 @@ pub struct Panel {
 }
 
 impl Panel {
-    pub fn new(words: &'static Words) -> Panel {
+    /// Draws it without words, and not on the page yet: the visitor may never ask for it.
+    pub fn draw() -> Panel {
         style(super::style::PANEL);
-        build(TEMPLATE, FRAME, START);
+        build(TEMPLATE, NOWHERE, START);
+        listen(PANEL, EVENTS, true);
+        listen(VIEWPORT, VIEWPORT_EVENTS, true);
+        Panel {
+            words: None,
+            messages: Messages::default(),
+            composer: Composer::default(),
+            at_end: true,
+            shown_prompts: Vec::new(),
+        }
+    }
+
+    pub fn is_on_page(&self) -> bool {
+        self.words.is_some()
+    }
+
+    fn speak(&mut self, words: &'static Words) {
+        match self.words.replace(words) {
+            Some(old) if ptr::eq(old, words) => return,
+            Some(_) => {}
+            None => append(PANEL, FRAME),
+        }
         for (node, name, words) in [
             (CLOSE, "aria-label", words.close),
             (LIST, "aria-label", words.conversation),
@@ -92,27 +117,21 @@ impl Panel {
         ] {
             put(node, name, words);
         }
-        listen(PANEL, EVENTS, true);
-        listen(VIEWPORT, VIEWPORT_EVENTS, true);
-        Panel {
-            messages: Messages::new(words),
-            composer: Composer::new(words),
-            at_end: true,
-            shown_prompts: Vec::new(),
-        }
     }
 
     pub fn render(&mut self, view: &PanelView<'_>) {
+        self.speak(view.words);
         let opens = show(PANEL, view.open) && view.open;
         put(PANEL, "aria-label", view.title);
         header(view);
-        let change = self.messages.render(view.items);
+        let change = self.messages.render(view.items, view.words);
         let typed = show(TYPING, view.typing);
         self.prompts(view.prompts);
         show(PERSON, view.offer_person);
         banner(view);
         note(view);
-        self.composer.render(&view.composer, self.messages.own());
+        let own = self.messages.own();
+        self.composer.render(&view.composer, view.words, own);
 
         if opens || change.own {
             self.at_end = true;
@@ -174,7 +193,7 @@ impl Panel {
             }
             Kind::Tab => *ours = self.keep_focus(node, self.last_stop(), CLOSE),
             Kind::ShiftTab => *ours = self.keep_focus(node, CLOSE, self.last_stop()),
-            Kind::Enter | Kind::Resize | Kind::Scroll => {}
+            Kind::Enter | Kind::Resize | Kind::Scroll | Kind::Idle => {}
         }
         None
     }
