@@ -50,6 +50,12 @@ pub struct Cli {
 pub enum Command {
     /// Serve the widget and its API.
     Serve(ServeArgs),
+    /// Text of a document from stdin, for the server itself.
+    #[command(hide = true)]
+    Extract {
+        #[arg(value_parser = ["pdf", "docx"])]
+        kind: String,
+    },
     #[command(flatten)]
     Admin(Admin),
 }

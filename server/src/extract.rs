@@ -3,8 +3,12 @@
 
 use std::fmt::{Display, Formatter};
 
+mod docx;
 pub mod job;
+mod pdf;
 mod plain;
+#[cfg(test)]
+mod tests;
 
 pub use job::Extractor;
 
@@ -32,6 +36,8 @@ pub enum Unreadable {
     NoText,
     TooComplex,
     TooSlow,
+    /// Not the file's fault.
+    Unavailable,
 }
 
 impl Unreadable {
@@ -45,6 +51,7 @@ impl Unreadable {
         Unreadable::NoText,
         Unreadable::TooComplex,
         Unreadable::TooSlow,
+        Unreadable::Unavailable,
     ];
 
     pub const fn reason(self) -> &'static str {
@@ -58,6 +65,7 @@ impl Unreadable {
             Unreadable::NoText => "no_text",
             Unreadable::TooComplex => "too_complex",
             Unreadable::TooSlow => "too_slow",
+            Unreadable::Unavailable => "unavailable",
         }
     }
 }
@@ -84,6 +92,7 @@ impl Display for Unreadable {
                 "unpacks to far more than a document holds; save it in a simpler form"
             }
             Unreadable::TooSlow => "takes too long to read; save it in a simpler form",
+            Unreadable::Unavailable => "cannot be read at the moment; try again",
         })
     }
 }
@@ -128,7 +137,8 @@ pub fn kind(file_name: &str, bytes: &[u8]) -> Result<Kind, Unreadable> {
 pub fn text(kind: Kind, bytes: &[u8]) -> Result<String, Unreadable> {
     let text = match kind {
         Kind::Plain => plain::text(bytes)?,
-        Kind::Pdf | Kind::Docx => return Err(Unreadable::UnknownType),
+        Kind::Pdf => pdf::text(bytes)?,
+        Kind::Docx => docx::text(bytes)?,
     };
     if text.len() > TEXT_MAX_BYTES {
         return Err(Unreadable::TooLarge);

@@ -12,7 +12,7 @@ use karta_server::config::Config;
 use karta_server::extract::Extractor;
 use karta_server::rtc::{Rtc, RtcConfig};
 use karta_server::session::Sessions;
-use karta_server::{listen, router, service};
+use karta_server::{listen, retention, router, service};
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,10 +26,19 @@ const TURN_GRACE: Duration = Duration::from_secs(1);
 /// A stop never takes longer than this, whatever hangs.
 const STOP_MAX: Duration = Duration::from_millis(4_800);
 
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Bounds itself to little, so it comes before the threads of the rest.
+    if let Command::Extract { kind } = &cli.command {
+        return karta_server::extract::job::run(kind);
+    }
+    run(cli)
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
-    let Cli { data_dir, command } = Cli::parse();
+async fn run(Cli { data_dir, command }: Cli) -> ExitCode {
     let flags = match command {
+        Command::Extract { .. } => return ExitCode::FAILURE,
         Command::Admin(order) => return cli::run_admin(order, &data_dir).await,
         Command::Serve(flags) => flags,
     };
@@ -95,6 +104,13 @@ async fn serve(config: Config) -> Result<(), String> {
     service::signing::follow(store.clone(), tokens.clone(), stopping.clone())
         .await
         .map_err(|error| no_data(&error))?;
+    let clock = Clock::system();
+    retention::start(
+        store.clone(),
+        sessions.clone(),
+        clock.clone(),
+        stopping.clone(),
+    );
     let app = App {
         store: store.clone(),
         sessions: sessions.clone(),
@@ -105,7 +121,7 @@ async fn serve(config: Config) -> Result<(), String> {
         extractor: Extractor::default(),
         watch: Watch::start(store.clone(), stopping.clone()),
         trusted_proxies: config.trusted_proxies.clone().into(),
-        clock: Clock::system(),
+        clock,
         stopping: stopping.clone(),
     };
     if let Some(token) = admin_token {

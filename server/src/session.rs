@@ -189,10 +189,16 @@ impl Sessions {
     /// Removes everything about the caller. Whoever reads or writes one of the sessions hears that it is gone.
     pub async fn forget(&self, who: &Principal) -> Result<(), Fault> {
         let inner = &self.inner;
-        for id in inner.store.forget(&who.account, &who.subject).await? {
-            inner.hubs.end(&id).await;
-        }
+        let ids = inner.store.forget(&who.account, &who.subject).await?;
+        self.end(&ids).await;
         Ok(())
+    }
+
+    /// Sessions that were deleted: whoever reads or writes one of them hears that it is gone.
+    pub async fn end(&self, ids: &[String]) {
+        for id in ids {
+            self.inner.hubs.end(id).await;
+        }
     }
 
     /// The caller's own, newest first.

@@ -347,6 +347,21 @@ pub trait Store: Send + Sync {
     ) -> Result<Appended, StoreError>;
     /// What was used up of the key and is still kept: name of the counter, begin of its period, how much.
     async fn counters(&self, key_id: &str) -> Result<Vec<(String, u64, u64)>, StoreError>;
+    /// Deletes at most `limit` sessions of the agent that nobody has used since `before_ms`, but none that waits for an answer. Their
+    /// ids.
+    async fn expire_sessions(
+        &self,
+        agent_id: &str,
+        before_ms: u64,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError>;
+    /// Forgets the content of at most `limit` older events in sessions that go on; their numbers stay. How many.
+    async fn expire_events(
+        &self,
+        agent_id: &str,
+        before_ms: u64,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
     /// Durable events with `seq` > `after`, ascending, at most `limit`.
     async fn events(
         &self,

@@ -9,7 +9,7 @@ async fn run(dir: &Path, line: &[&str]) -> Result<String, ServiceError> {
     let cli = Cli::try_parse_from(words).expect("a command line");
     match cli.command {
         Command::Admin(command) => carry_out(command, dir).await,
-        Command::Serve(_) => panic!("serve is not run here"),
+        Command::Serve(_) | Command::Extract { .. } => panic!("not run here"),
     }
 }
 

@@ -79,6 +79,9 @@ impl From<ServiceError> for ApiError {
             ServiceError::Unreadable(_, Unreadable::TooLarge) => {
                 ApiError::new(ErrorCode::PayloadTooLarge, words)
             }
+            ServiceError::Unreadable(_, Unreadable::Unavailable) => {
+                ApiError::new(ErrorCode::Overloaded, words)
+            }
             ServiceError::Unreadable(..) => ApiError::new(ErrorCode::RequestInvalid, words),
             ServiceError::Store(error) => Fault::from(error).into(),
         }

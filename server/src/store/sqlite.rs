@@ -20,6 +20,7 @@ use writer::Writer;
 
 mod charge;
 mod identity;
+mod retention;
 mod row;
 mod search;
 #[cfg(test)]
@@ -437,6 +438,32 @@ impl Store for SqliteStore {
     ) -> Result<Appended, StoreError> {
         self.append_maybe_charged(session_id, events, Some(charge))
             .await
+    }
+
+    async fn expire_sessions(
+        &self,
+        agent_id: &str,
+        before_ms: u64,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        let write = Write::ExpireSessions(agent_id.into(), before_ms, limit);
+        match self.writer.write(write).await? {
+            Wrote::Forgotten(sessions) => Ok(sessions),
+            _ => Err(StoreError::Corrupt("expire sessions".into())),
+        }
+    }
+
+    async fn expire_events(
+        &self,
+        agent_id: &str,
+        before_ms: u64,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let write = Write::ExpireEvents(agent_id.into(), before_ms, limit);
+        match self.writer.write(write).await? {
+            Wrote::Counted(n) => Ok(n),
+            _ => Err(StoreError::Corrupt("expire events".into())),
+        }
     }
 
     async fn counters(&self, key_id: &str) -> Result<Vec<(String, u64, u64)>, StoreError> {

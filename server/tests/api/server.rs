@@ -40,7 +40,7 @@ pub struct Server {
     pub secret_key: String,
     pub identity_secret: String,
     ahead_ms: Arc<AtomicU64>,
-    data: tempfile::TempDir,
+    pub data: tempfile::TempDir,
 }
 
 impl Server {
@@ -85,7 +85,7 @@ impl Server {
             tokens,
             master: master.clone(),
             limits: Arc::new(Limits::new(&rates)),
-            extractor: Extractor::default(),
+            extractor: Extractor::by(env!("CARGO_BIN_EXE_karta-server").into()),
             watch: Watch::start(store.clone(), stopping.clone()),
             trusted_proxies: Arc::new(["10.0.0.0/8".parse().expect("a range")]),
             clock,

@@ -1,7 +1,7 @@
 //! One write each, inside the writer's transaction: what is to be written, and the SQL for it. No batching here.
 
 use super::row::{integer, unsigned};
-use super::{charge, identity};
+use super::{charge, identity, retention};
 use crate::auth::signing::Generation;
 use crate::store::passage::Piece;
 use crate::store::{
@@ -23,6 +23,9 @@ pub enum Write {
     SigningKey(Generation),
     /// Account and subject.
     Forget(String, String),
+    /// Agent, before when, at most how many.
+    ExpireSessions(String, u64, u32),
+    ExpireEvents(String, u64, u32),
     SpendToken {
         jti: String,
         expires_ms: u64,
@@ -55,6 +58,7 @@ pub enum Wrote {
     Began(Began),
     /// The sessions that were removed.
     Forgotten(Vec<String>),
+    Counted(u64),
 }
 
 pub async fn apply(
@@ -73,6 +77,12 @@ pub async fn apply(
         }
         Write::User(user) => identity::user(tx, user, now).await,
         Write::SigningKey(generation) => identity::signing_key(tx, generation).await,
+        Write::ExpireSessions(agent_id, before_ms, limit) => Ok(Wrote::Forgotten(
+            retention::expire_sessions(tx, agent_id, *before_ms, *limit).await?,
+        )),
+        Write::ExpireEvents(agent_id, before_ms, limit) => Ok(Wrote::Counted(
+            retention::expire_events(tx, agent_id, *before_ms, *limit).await?,
+        )),
         Write::Forget(account, subject) => identity::forget(tx, account, subject).await,
         Write::SpendToken {
             jti,
@@ -201,13 +211,14 @@ async fn append(
             .execute(&mut *tx)
             .await?;
     }
-    let sql = "UPDATE sessions SET last_seq = ?, running = ?, asked_seq = ?, turn_seq = ?, paid_until_ms = ? WHERE id = ?";
+    let sql = "UPDATE sessions SET last_seq = ?, running = ?, asked_seq = ?, turn_seq = ?, paid_until_ms = ?, last_ms = ? WHERE id = ?";
     sqlx::query(sql)
         .bind(integer(seq))
         .bind(running)
         .bind(integer(asked_seq))
         .bind(integer(turn_seq))
         .bind(integer(paid_until_ms))
+        .bind(integer(now))
         .bind(session_id)
         .execute(tx)
         .await?;
@@ -244,8 +255,8 @@ async fn put_session(
     tx: &mut SqliteConnection,
     record: &SessionRecord,
 ) -> Result<Wrote, StoreError> {
-    let sql = "INSERT INTO sessions (id, account, key_id, agent_id, subject, created_ms, label)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, (SELECT label FROM visitors WHERE account = ?2 AND id = ?5))";
+    let sql = "INSERT INTO sessions (id, account, key_id, agent_id, subject, created_ms, last_ms, label)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, (SELECT label FROM visitors WHERE account = ?2 AND id = ?5))";
     done(
         sqlx::query(sql)
             .bind(&record.info.id)
