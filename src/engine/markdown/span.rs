@@ -194,6 +194,12 @@ impl<'a> Span<'a> {
     /// `<https://…>`, `<mailto:…>`.
     fn angle(&mut self) -> bool {
         let body = tail(self.rest(), 1);
+        // Before anything is searched for: a text full of `<` must not cost a search for each.
+        let scheme = cut(bounded(body, "mailto:".len()), b':').0;
+        let known = ["http", "https", "mailto", "tel"];
+        if !known.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+            return false;
+        }
         let Some(end) = find(bounded(body, MAX_LINK_TARGET + 1), ">") else {
             return false;
         };

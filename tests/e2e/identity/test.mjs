@@ -26,7 +26,7 @@ const identify = (tab, who) => tab.page.evaluate((who) => window.karta("identify
 async function refused(tab, code) {
   const event = await tab.event("error", (e) => e.code === code);
   assert.ok(event.message.length > 20, "the event says what to do");
-  assert.ok(await tab.field.isDisabled(), "the composer is locked");
+  await until(async () => !(await tab.field.isEditable()), "the composer to lock");
   const told = await until(() => tab.complaints.find((c) => c.includes(`[karta] ${code}: `)), "a warning for the developer");
   assert.ok(told, code);
   tab.takeComplaints(/Failed to load resource: the server responded with a status of 40[13]/);
@@ -76,7 +76,7 @@ test("a failed proof is refused in kind words, never becomes a guest, and is hea
   await refused(tab, "identity_invalid");
   assert.equal(asGuest(tab), 0);
   await identify(tab, { userId: "ada", identityToken: proof("ada") });
-  await until(() => tab.field.isEnabled(), "the composer to unlock");
+  await until(() => tab.field.isEditable(), "the composer to unlock");
   await tab.say("Hello again");
   await tab.sees("agent", "You said: Hello again");
 });
@@ -89,7 +89,7 @@ test("where identification is required, a guest is refused until the page identi
   await tab.openPanel();
   await refused(tab, "guest_not_allowed");
   await identify(tab, { userId: "ada", identityToken: proof("ada") });
-  await until(() => tab.field.isEnabled(), "the composer to unlock");
+  await until(() => tab.field.isEditable(), "the composer to unlock");
   await tab.say("It is me");
   await tab.sees("agent", "You said: It is me");
 });
