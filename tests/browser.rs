@@ -405,6 +405,30 @@ fn one_more_token_touches_one_row() {
 }
 
 #[wasm_bindgen_test]
+async fn an_idle_browser_draws_the_panel_but_not_on_the_page() {
+    let config = Config::default();
+    let mut screen = screen();
+    screen.render(&ViewModel {
+        launcher: Some(config.launcher(0, false)),
+        panel: None,
+        theme: config.theme(),
+    });
+    let idle = js("new Promise(done => requestIdleCallback(() => requestIdleCallback(done)))");
+    wasm_bindgen_futures::JsFuture::from(idle.unchecked_into::<js_sys::Promise>())
+        .await
+        .expect("a time comes");
+    assert!(all("[part~=panel]").is_empty());
+    assert_eq!(
+        js("document.querySelector('karta-root').shadowRoot.adoptedStyleSheets.length").as_f64(),
+        Some(2.0),
+        "it is drawn"
+    );
+    show(&mut screen, &config, &[]);
+    assert_eq!(all("[part~=panel]").len(), 1);
+    screen.unmount();
+}
+
+#[wasm_bindgen_test]
 fn every_documented_part_is_there() {
     let config = Config::default();
     let mut screen = screen();
