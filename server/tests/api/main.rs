@@ -26,5 +26,6 @@ mod server;
 mod sessions;
 mod socket;
 mod stream;
+mod synced;
 mod unread;
 mod widget;
