@@ -78,44 +78,44 @@ impl Edge for BrowserEdge {
         clock::now()
     }
 
-    fn run(&mut self, effect: Effect, machine: &Machine) {
+    fn run(&mut self, effect: &Effect, machine: &Machine) {
         match effect {
             Effect::Call { callbacks, event } => {
                 // A page's callback finds the screen that its event tells of.
                 self.flush(machine);
                 for callback in callbacks {
-                    callbacks::call(callback, &event);
+                    callbacks::call(*callback, event);
                 }
             }
-            Effect::Warn { code, message } => callbacks::warn(code, &message),
-            Effect::Complain { code, message } => callbacks::error(code, &message),
-            Effect::Http(request) => self.http.send(&request),
-            Effect::OpenStream { id, url, token } => self.http.open_stream(id, &url, token),
-            Effect::CancelHttp(id) | Effect::CloseStream(id) => self.http.end(id),
-            Effect::OpenPeer { id, ice_servers } => match Peer::open(id, &ice_servers) {
+            Effect::Warn { code, message } => callbacks::warn(code, message),
+            Effect::Complain { code, message } => callbacks::error(code, message),
+            Effect::Http(request) => self.http.send(request),
+            Effect::OpenStream { id, url, token } => self.http.open_stream(*id, url, token),
+            Effect::CancelHttp(id) | Effect::CloseStream(id) => self.http.end(*id),
+            Effect::OpenPeer { id, ice_servers } => match Peer::open(*id, ice_servers) {
                 Some(peer) => self.peers.push(peer),
-                None => inbox::enqueue(rtc::closed(id, "unavailable")),
+                None => inbox::enqueue(rtc::closed(*id, "unavailable")),
             },
             Effect::AnswerPeer { id, sdp } => {
-                if let Some(peer) = self.peer(id) {
-                    peer.answer(&sdp);
+                if let Some(peer) = self.peer(*id) {
+                    peer.answer(sdp);
                 }
             }
             Effect::SendFrame { id, event } => {
-                if let Some(peer) = self.peer(id) {
-                    peer.send(&event);
+                if let Some(peer) = self.peer(*id) {
+                    peer.send(event);
                 }
             }
-            Effect::ClosePeer(id) => self.close_peer(id),
-            Effect::SetTimer { timer, delay_ms } => self.clock.set(timer, delay_ms),
-            Effect::ClearTimer(timer) => self.clock.clear(timer),
-            Effect::Store { key, record } => storage::store(&key, record.as_deref()),
+            Effect::ClosePeer(id) => self.close_peer(*id),
+            Effect::SetTimer { timer, delay_ms } => self.clock.set(*timer, *delay_ms),
+            Effect::ClearTimer(timer) => self.clock.clear(*timer),
+            Effect::Store { key, record } => storage::store(key, record.as_deref()),
             Effect::Render => self.stale = true,
             Effect::Focus(focus) => {
                 self.flush(machine);
-                self.screen.focus(focus);
+                self.screen.focus(*focus);
             }
-            Effect::Announce(text) => self.screen.announce(&text),
+            Effect::Announce(text) => self.screen.announce(text),
             Effect::Unmount => self.unmount(),
         }
     }

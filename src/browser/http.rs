@@ -49,15 +49,15 @@ impl Http {
         self.start(
             request.id,
             &request.url,
-            &request.token,
+            request.token.as_ref(),
             kind,
             options,
             expect,
         );
     }
 
-    pub fn open_stream(&mut self, id: Id, url: &str, token: Secret) {
-        self.start(id, url, &Some(token), "", Object::new(), None);
+    pub fn open_stream(&mut self, id: Id, url: &str, token: &Secret) {
+        self.start(id, url, Some(token), "", Object::new(), None);
     }
 
     /// `expect`: what a 2xx answer holds, or None for a stream.
@@ -65,7 +65,7 @@ impl Http {
         &mut self,
         id: Id,
         url: &str,
-        token: &Option<Secret>,
+        token: Option<&Secret>,
         kind: &str,
         options: Object,
         expect: Option<Expect>,

@@ -8,9 +8,7 @@ use super::raw;
 use crate::engine::effect::{Expect, Failure, Reply};
 use crate::engine::json::Json;
 use js_sys::{Array, JSON};
-use karta_protocol::{
-    EventType, SessionEvent, SessionInfo, SessionStatus, Source, StopReason, TokenReply,
-};
+use karta_protocol::{EventType, SessionEvent, SessionInfo, SessionStatus, Source, TokenReply};
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 
@@ -66,14 +64,8 @@ pub fn event(object: &JsValue) -> SessionEvent {
             })
             .collect(),
         offer_person: truth(object, "offer_person"),
-        stop_reason: match get_text(object, "stop_reason").as_deref() {
-            Some("complete") => Some(StopReason::Complete),
-            Some("interrupted") => Some(StopReason::Interrupted),
-            Some("error") => Some(StopReason::Error),
-            Some("limit") => Some(StopReason::Limit),
-            _ => None,
-        },
-        // The widget shows no bill.
+        // The widget shows what was said, and neither why the turn ended nor its bill.
+        stop_reason: None,
         usage: None,
         code: get_text(object, "code"),
         message: get_text(object, "message"),
@@ -81,23 +73,26 @@ pub fn event(object: &JsValue) -> SessionEvent {
     }
 }
 
+/// By their names on the wire.
+const KINDS: [(&str, EventType); 13] = [
+    ("user.message", EventType::UserMessage),
+    ("user.transcript", EventType::UserTranscript),
+    ("agent.message", EventType::AgentMessage),
+    ("agent.thinking", EventType::AgentThinking),
+    ("agent.tool_use", EventType::AgentToolUse),
+    ("agent.tool_result", EventType::AgentToolResult),
+    ("session.status_running", EventType::StatusRunning),
+    ("session.status_idle", EventType::StatusIdle),
+    ("session.error", EventType::SessionError),
+    ("session.limit_reached", EventType::LimitReached),
+    ("session.synced", EventType::Synced),
+    ("pong", EventType::Pong),
+    ("error", EventType::Error),
+];
+
 fn kind(name: &str) -> EventType {
-    match name {
-        "user.message" => EventType::UserMessage,
-        "user.transcript" => EventType::UserTranscript,
-        "agent.message" => EventType::AgentMessage,
-        "agent.thinking" => EventType::AgentThinking,
-        "agent.tool_use" => EventType::AgentToolUse,
-        "agent.tool_result" => EventType::AgentToolResult,
-        "session.status_running" => EventType::StatusRunning,
-        "session.status_idle" => EventType::StatusIdle,
-        "session.error" => EventType::SessionError,
-        "session.limit_reached" => EventType::LimitReached,
-        "session.synced" => EventType::Synced,
-        "pong" => EventType::Pong,
-        "error" => EventType::Error,
-        _ => EventType::Unknown,
-    }
+    let known = KINDS.iter().find(|(known, _)| *known == name);
+    known.map_or(EventType::Unknown, |(_, kind)| *kind)
 }
 
 /// Code, message and pause of an error body. The status is the caller's.

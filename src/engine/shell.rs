@@ -8,14 +8,14 @@ use super::machine::{Machine, Msg};
 pub trait Edge {
     fn now(&self) -> Millis;
     /// Carries one effect out. Must not call back into the machine.
-    fn run(&mut self, effect: Effect, machine: &Machine);
+    fn run(&mut self, effect: &Effect, machine: &Machine);
 }
 
 /// Takes one message. The owner guarantees that only one step runs at a time.
 pub fn step(machine: &mut Machine, msg: Msg, edge: &mut impl Edge) {
     let mut effects = Vec::new();
     machine.update(msg, edge.now(), &mut effects);
-    for effect in effects {
+    for effect in &effects {
         edge.run(effect, machine);
     }
 }

@@ -32,16 +32,12 @@ fn heals(code: &str) -> bool {
 impl Core {
     /// The page says who its visitor is. False: it says the same as before, as some pages do at every step.
     pub fn identify(&mut self, identity: Identity) -> bool {
-        let who = |identity: &Identity| {
-            let Identity {
-                user_id,
-                identity_token,
-                user_token,
-                ..
-            } = identity.clone();
-            (user_id, identity_token, user_token)
+        let said = |before: &Identity| {
+            before.user_id == identity.user_id
+                && before.identity_token == identity.identity_token
+                && before.user_token == identity.user_token
         };
-        let news = self.identity.as_ref().map(who) != Some(who(&identity));
+        let news = !self.identity.as_ref().is_some_and(said);
         let locked = self.halt.is_some_and(heals);
         self.identity = Some(identity);
         self.spent &= !news && !locked;

@@ -31,8 +31,8 @@ impl Edge for Journal {
         self.now
     }
 
-    fn run(&mut self, effect: Effect, machine: &Machine) {
-        match &effect {
+    fn run(&mut self, effect: &Effect, machine: &Machine) {
+        match effect {
             Effect::SetTimer { timer, delay_ms } => {
                 self.timers.retain(|(have, _)| have != timer);
                 self.timers.push((*timer, self.now + delay_ms));
@@ -47,7 +47,7 @@ impl Edge for Journal {
             Effect::Render => drop(machine.view()),
             _ => {}
         }
-        self.effects.push(effect);
+        self.effects.push(effect.clone());
     }
 }
 
