@@ -10,6 +10,7 @@ use std::sync::Arc;
 pub mod admin_token;
 pub mod agents;
 pub mod branding;
+pub mod caps;
 mod color;
 pub mod keys;
 pub mod knowledge;
@@ -21,6 +22,10 @@ pub mod signing;
 pub const ACCOUNT: &str = "main";
 /// Longest address of a picture: what the widget reads (`REFERENCE_BYTES`).
 const ADDRESS_MAX_BYTES: usize = 2_048;
+
+/// Held from reading a record to writing its changed form, so that of two changes at once none is lost. The command line beside a
+/// running server is another process: there the later one wins.
+static CHANGING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Why an order was not carried out. The words say what to do instead.
 #[derive(Debug, thiserror::Error)]

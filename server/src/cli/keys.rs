@@ -4,7 +4,9 @@ use super::agents::Switch;
 use super::table::table;
 use super::{Output, json, shown, wish};
 use crate::auth::master::MasterKey;
+use crate::service::caps::CapsChange;
 use crate::service::keys::{self, KeyChange, NewKey};
+use crate::service::patch::Patch;
 use crate::service::secrets::{self, Rotated, Which};
 use crate::service::{ACCOUNT, ServiceError};
 use crate::store::{Caps, Store, WidgetKey};
@@ -24,6 +26,11 @@ pub enum Keys {
         /// Pin it to one agent.
         #[arg(long, value_name = "ID")]
         agent: Option<String>,
+        /// Let identified users in only.
+        #[arg(long)]
+        identification_required: bool,
+        #[command(flatten)]
+        caps: CapChange,
         #[command(flatten)]
         output: Output,
     },
@@ -116,53 +123,44 @@ pub enum Keys {
 pub struct CapChange {
     /// Turns of one anonymous visitor, ever.
     #[arg(long, value_name = "N", value_parser = cap::<u32>)]
-    anonymous_turns: Option<Cap<u32>>,
+    anonymous_turns: Option<Patch<u32>>,
     /// Turns of all anonymous visitors of one address a day; ten times --anonymous-turns where this is off.
     #[arg(long, value_name = "N", value_parser = cap::<u32>)]
-    anonymous_turns_per_address_per_day: Option<Cap<u32>>,
+    anonymous_turns_per_address_per_day: Option<Patch<u32>>,
     #[arg(long, value_name = "N", value_parser = cap::<u32>)]
-    sessions_per_day: Option<Cap<u32>>,
+    sessions_per_day: Option<Patch<u32>>,
     #[arg(long, value_name = "N", value_parser = cap::<u32>)]
-    minutes_per_day: Option<Cap<u32>>,
+    minutes_per_day: Option<Patch<u32>>,
     #[arg(long, value_name = "N", value_parser = cap::<u32>)]
-    minutes_per_month: Option<Cap<u32>>,
+    minutes_per_month: Option<Patch<u32>>,
     /// Tokens of the model, in and out.
     #[arg(long, value_name = "N", value_parser = cap::<u64>)]
-    tokens_per_day: Option<Cap<u64>>,
+    tokens_per_day: Option<Patch<u64>>,
     #[arg(long, value_name = "N", value_parser = cap::<u64>)]
-    tokens_per_month: Option<Cap<u64>>,
+    tokens_per_month: Option<Patch<u64>>,
 }
 
 /// A number, or `off`.
-#[derive(Clone, Copy, Debug)]
-struct Cap<N>(Option<N>);
-
-fn cap<N: std::str::FromStr>(text: &str) -> Result<Cap<N>, String> {
+fn cap<N: std::str::FromStr>(text: &str) -> Result<Patch<N>, String> {
     if text == "off" {
-        return Ok(Cap(None));
+        return Ok(Patch::Clear);
     }
-    let number = text.parse();
-    number
-        .map(|n| Cap(Some(n)))
-        .map_err(|_| "give a number, or `off`".into())
+    let number = text.parse().map(Patch::Set);
+    number.map_err(|_| "give a number, or `off`".into())
 }
 
-impl CapChange {
-    fn apply(self, caps: Caps) -> Caps {
-        fn set<N>(change: Option<Cap<N>>, now: Option<N>) -> Option<N> {
-            change.map_or(now, |cap| cap.0)
-        }
-        Caps {
-            anonymous_turns: set(self.anonymous_turns, caps.anonymous_turns),
-            anonymous_turns_per_address_per_day: set(
-                self.anonymous_turns_per_address_per_day,
-                caps.anonymous_turns_per_address_per_day,
-            ),
-            sessions_per_day: set(self.sessions_per_day, caps.sessions_per_day),
-            minutes_per_day: set(self.minutes_per_day, caps.minutes_per_day),
-            minutes_per_month: set(self.minutes_per_month, caps.minutes_per_month),
-            tokens_per_day: set(self.tokens_per_day, caps.tokens_per_day),
-            tokens_per_month: set(self.tokens_per_month, caps.tokens_per_month),
+impl From<CapChange> for CapsChange {
+    fn from(change: CapChange) -> CapsChange {
+        CapsChange {
+            anonymous_turns: change.anonymous_turns.unwrap_or_default(),
+            anonymous_turns_per_address_per_day: change
+                .anonymous_turns_per_address_per_day
+                .unwrap_or_default(),
+            sessions_per_day: change.sessions_per_day.unwrap_or_default(),
+            minutes_per_day: change.minutes_per_day.unwrap_or_default(),
+            minutes_per_month: change.minutes_per_month.unwrap_or_default(),
+            tokens_per_day: change.tokens_per_day.unwrap_or_default(),
+            tokens_per_month: change.tokens_per_month.unwrap_or_default(),
         }
     }
 }
@@ -177,12 +175,18 @@ pub async fn run(
             name,
             origins,
             agent,
+            identification_required,
+            caps,
             output,
         } => {
+            let mut bounds = Caps::default();
+            CapsChange::from(caps).apply(&mut bounds);
             let new = NewKey {
                 name,
                 origins,
                 agent_id: agent,
+                identification_required,
+                caps: bounds,
             };
             let created = keys::create(store, master, ACCOUNT, new).await?;
             if output.json {
@@ -263,8 +267,11 @@ pub async fn run(
             ))
         }
         Keys::Limit { key, caps, output } => {
-            let caps = caps.apply(keys::get(store, ACCOUNT, &key).await?.caps);
-            let key = keys::set_caps(store, ACCOUNT, &key, caps).await?;
+            let change = KeyChange {
+                caps: caps.into(),
+                ..KeyChange::default()
+            };
+            let key = keys::update(store, ACCOUNT, &key, change).await?;
             Ok(if output.json {
                 json(&KeyView::from(&key))
             } else {

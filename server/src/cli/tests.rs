@@ -94,6 +94,7 @@ async fn only_the_right_secret_matches() {
         name: "Shop".into(),
         origins: vec!["https://a.example".into()],
         agent_id: None,
+        ..service::keys::NewKey::default()
     };
     let made = service::keys::create(&*store, &master, service::ACCOUNT, new)
         .await

@@ -1,7 +1,7 @@
 //! Agents: made, listed, changed.
 
 use super::patch::Patch;
-use super::{ServiceError, image_address, knowledge, line};
+use super::{CHANGING, ServiceError, image_address, knowledge, line};
 use crate::store::{Agent, Store, new_id, now_ms};
 use karta_protocol::AuthMode;
 
@@ -104,6 +104,7 @@ pub async fn update(
     id: &str,
     change: AgentChange,
 ) -> Result<Agent, ServiceError> {
+    let _changing = CHANGING.lock().await;
     let agent = get(store, account, id).await?;
     save(store, account, agent, change).await
 }

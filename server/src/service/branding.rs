@@ -1,7 +1,7 @@
 //! Account branding: what every page shows unless the page itself says otherwise.
 
 use super::patch::Patch;
-use super::{ServiceError, color, image_address, line};
+use super::{CHANGING, ServiceError, color, image_address, line};
 use crate::store::Store;
 use karta_protocol::{Branding, LauncherPosition};
 
@@ -29,6 +29,7 @@ pub async fn update(
     account: &str,
     change: BrandingChange,
 ) -> Result<Branding, ServiceError> {
+    let _changing = CHANGING.lock().await;
     let branding = changed(store.branding(account).await?, change)?;
     store.put_branding(account, &branding).await?;
     Ok(branding)

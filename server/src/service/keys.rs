@@ -1,7 +1,8 @@
 //! Widget keys: made, listed, changed, deleted. Their secrets are in [`super::secrets`].
 
+use super::caps::CapsChange;
 use super::patch::Patch;
-use super::{ServiceError, known_agent, line, secrets};
+use super::{CHANGING, ServiceError, known_agent, line, secrets};
 use crate::auth::master::MasterKey;
 use crate::auth::origin::canonical_entry;
 use crate::store::{Caps, Store, WidgetKey, new_id, now_ms};
@@ -14,6 +15,8 @@ pub struct NewKey {
     pub name: String,
     pub origins: Vec<String>,
     pub agent_id: Option<String>,
+    pub identification_required: bool,
+    pub caps: Caps,
 }
 
 /// Fields to set; None leaves a field as it is.
@@ -26,7 +29,7 @@ pub struct KeyChange {
     pub enabled: Option<bool>,
     /// Whether it lets identified users in only.
     pub identification_required: Option<bool>,
-    pub caps: Option<Caps>,
+    pub caps: CapsChange,
 }
 
 /// The only sight of its secrets.
@@ -58,6 +61,8 @@ pub async fn create(
         public_key: pair.public_key,
         origins,
         agent_id: new.agent_id,
+        identification_required: new.identification_required,
+        caps: new.caps,
         enabled: true,
         created_ms: now_ms(),
         ..WidgetKey::default()
@@ -89,6 +94,7 @@ pub async fn update(
     key: &str,
     change: KeyChange,
 ) -> Result<WidgetKey, ServiceError> {
+    let _changing = CHANGING.lock().await;
     let mut key = get(store, account, key).await?;
     if let Some(name) = change.name {
         key.name = line("the name", &name, 100)?;
@@ -104,7 +110,7 @@ pub async fn update(
     if let Some(required) = change.identification_required {
         key.identification_required = required;
     }
-    key.caps = change.caps.unwrap_or(key.caps);
+    change.caps.apply(&mut key.caps);
     store.put_key(&key).await?;
     Ok(key)
 }
@@ -134,10 +140,11 @@ pub async fn set_enabled(
     key: &str,
     enabled: bool,
 ) -> Result<WidgetKey, ServiceError> {
-    let mut found = get(store, account, key).await?;
-    found.enabled = enabled;
-    store.put_key(&found).await?;
-    Ok(found)
+    let change = KeyChange {
+        enabled: Some(enabled),
+        ..KeyChange::default()
+    };
+    update(store, account, key, change).await
 }
 
 /// Replaces all caps of a key, by its public key or id. What was used up before stays counted.
@@ -147,6 +154,7 @@ pub async fn set_caps(
     key: &str,
     caps: Caps,
 ) -> Result<WidgetKey, ServiceError> {
+    let _changing = CHANGING.lock().await;
     let mut found = get(store, account, key).await?;
     found.caps = caps;
     store.put_key(&found).await?;

@@ -1,7 +1,7 @@
 //! The two secrets of a widget key. The secret key (`sk_live_…`) speaks for the owner's backend; only its keyed hash is kept. The
 //! identity secret (`is_live_…`) signs proofs of identity, so it must be read again: it is kept sealed. Each leaves here once.
 
-use super::{ServiceError, keys};
+use super::{CHANGING, ServiceError, keys};
 use crate::auth::master::MasterKey;
 use crate::auth::seal;
 use crate::secret::Secret;
@@ -103,6 +103,7 @@ pub async fn rotate(
     which: Which,
     at_once: bool,
 ) -> Result<Rotated, ServiceError> {
+    let _changing = CHANGING.lock().await;
     let mut key = keys::get(store, account, key).await?;
     let until_ms = now_ms() + OVERLAP_MS;
     let keep = |value: String| (!at_once).then_some(Replaced { value, until_ms });

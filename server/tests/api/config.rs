@@ -5,31 +5,57 @@ use axum::http::StatusCode;
 use karta_protocol::{AuthMode, LauncherPosition};
 use karta_server::service::agents::AgentChange;
 use karta_server::service::branding::BrandingChange;
+use karta_server::service::caps::CapsChange;
 use karta_server::service::patch::Patch;
 use karta_server::service::{ACCOUNT, branding, keys};
 use serde_json::json;
 
+/// A server whose owner has set everything that can be set.
 async fn full() -> Server {
     let server = Server::start().await;
+    let text = |text: &str| Some(text.to_owned());
     server
         .change_agent(AgentChange {
-            name: Some("Ada".into()),
-            avatar_url: Some("https://cdn.example/ada.png".into()),
-            greeting: Some("Hello!".into()),
+            name: text("Ada"),
+            avatar_url: text("https://cdn.example/ada.png"),
+            greeting: text("Hello!"),
             suggested_prompts: Some(vec!["Where is my parcel?".into()]),
-            instruction: Some("CANARY-INSTRUCTION".into()),
-            model: Some("CANARY-MODEL".into()),
+            instruction: text("CANARY-INSTRUCTION"),
+            runtime: text("builtin"),
+            model: text("CANARY-MODEL"),
             temperature: Patch::Set(0.25),
+            response_delay_ms: Some(7_777),
+            retention_days: Some(333),
+            upload_enabled: Some(false),
+            widget_enabled: Some(true),
             auth_mode: Some(AuthMode::Guest),
-            ..AgentChange::default()
+            knowledge: Some(Vec::new()),
         })
         .await;
+    let set = |text: &str| Patch::Set(text.to_owned());
     let look = BrandingChange {
-        primary_color: Patch::Set("#2563eb".into()),
+        primary_color: set("#2563eb"),
+        accent_color: set("#7c3aed"),
+        accent_foreground: set("#ffffff"),
+        logo_url: set("https://cdn.example/logo.svg"),
         launcher_position: Patch::Set(LauncherPosition::Tl),
-        ..BrandingChange::default()
+        launcher_label: set("Talk to us"),
+        privacy_notice: set("Calls may be recorded."),
+        footer: set("Acme Ltd."),
+        mode: set("dark"),
     };
     branding::replace(server.store.as_ref(), ACCOUNT, look)
+        .await
+        .expect("saved");
+    let change = keys::KeyChange {
+        name: text("CANARY-NAME"),
+        caps: CapsChange {
+            anonymous_turns: Patch::Set(4_444),
+            ..CapsChange::default()
+        },
+        ..keys::KeyChange::default()
+    };
+    keys::update(server.store.as_ref(), ACCOUNT, &server.key.id, change)
         .await
         .expect("saved");
     server
@@ -50,7 +76,11 @@ async fn config_says_these_things_and_nothing_else() {
         reply.json(),
         json!({
             "agent": {"name": "Ada", "avatar_url": "https://cdn.example/ada.png", "greeting": "Hello!", "suggested_prompts": ["Where is my parcel?"]},
-            "branding": {"primary_color": "#2563eb", "launcher_position": "tl"},
+            "branding": {
+                "primary_color": "#2563eb", "accent_color": "#7c3aed", "accent_foreground": "#ffffff",
+                "logo_url": "https://cdn.example/logo.svg", "launcher_position": "tl", "launcher_label": "Talk to us",
+                "privacy_notice": "Calls may be recorded.", "footer": "Acme Ltd.", "mode": "dark",
+            },
             "features": {"voice": false, "upload": false, "widget_enabled": true},
             "auth_mode": "guest",
         })
@@ -63,6 +93,10 @@ async fn config_says_these_things_and_nothing_else() {
         &server.key.secret_hash,
         &server.secret_key,
         "0.25",
+        "7777",
+        "333",
+        "4444",
+        "builtin",
         "a_first",
     ] {
         assert!(!text.contains(secret), "{secret} leaks");
@@ -104,6 +138,7 @@ async fn a_pinned_agent_wins_over_the_page_and_anothers_agent_is_refused() {
         name: "Pinned".into(),
         origins: vec![crate::server::PAGE.into()],
         agent_id: Some(bob.id.clone()),
+        ..keys::NewKey::default()
     };
     let pinned = keys::create(server.store.as_ref(), &server.master, ACCOUNT, new)
         .await

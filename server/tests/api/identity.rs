@@ -277,6 +277,7 @@ async fn a_user_token_is_for_its_own_keys_pages_and_five_minutes() {
         name: "Other".into(),
         origins: vec!["https://other.example".into()],
         agent_id: None,
+        ..keys::NewKey::default()
     };
     let other = keys::create(server.store.as_ref(), &server.master, ACCOUNT, new)
         .await

@@ -22,6 +22,7 @@ async fn server() -> Server {
         name: "Table".into(),
         origins: ENTRIES.iter().map(|entry| entry.to_string()).collect(),
         agent_id: None,
+        ..keys::NewKey::default()
     };
     let made = keys::create(server.store.as_ref(), &server.master, ACCOUNT, new)
         .await

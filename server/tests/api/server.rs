@@ -60,6 +60,7 @@ impl Server {
             name: "Shop".into(),
             origins: vec![PAGE.into()],
             agent_id: None,
+            ..keys::NewKey::default()
         };
         let created = keys::create(store.as_ref(), &master, ACCOUNT, new)
             .await

@@ -4,17 +4,17 @@ use super::{Asked, Listed};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::routes::request::{Id, Json, Params};
+use crate::service::ACCOUNT;
+use crate::service::caps::CapsChange;
 use crate::service::keys::{self, KeyChange, NewKey};
 use crate::service::patch::{Patch, present};
 use crate::service::secrets::{self, Which};
-use crate::service::{ACCOUNT, ServiceError};
 use crate::store::{Caps, WidgetKey};
 use crate::view::{KeyView, NewKeyView, RotatedView};
 use axum::extract::State;
 use axum::http::StatusCode;
 use karta_protocol::ErrorBody;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 #[derive(Deserialize, ToSchema)]
@@ -27,6 +27,12 @@ pub struct CreateKey {
     /// Pins it to one agent.
     #[serde(default)]
     agent_id: Option<String>,
+    /// True: only identified users may come by it.
+    #[serde(default)]
+    identification_required: bool,
+    /// What it may use up; without them no bounds.
+    #[serde(default)]
+    caps: Caps,
 }
 
 /// Absent: unchanged. Null: cleared.
@@ -49,9 +55,8 @@ pub struct ChangeKey {
     #[serde(default, deserialize_with = "present")]
     identification_required: Option<bool>,
     /// Only those named change; null takes a cap away.
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<Caps>)]
-    caps: Option<Map<String, Value>>,
+    #[serde(default)]
+    caps: CapsChange,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -121,6 +126,8 @@ pub async fn create(
         name: body.name,
         origins: body.domain_allowlist,
         agent_id: body.agent_id,
+        identification_required: body.identification_required,
+        caps: body.caps,
     };
     let created = keys::create(app.store.as_ref(), &app.master, ACCOUNT, new).await?;
     Ok((StatusCode::CREATED, axum::Json(created.into())))
@@ -152,20 +159,13 @@ pub async fn update(
     Id(id): Id,
     Json(body): Json<ChangeKey>,
 ) -> Result<axum::Json<KeyView>, ApiError> {
-    let caps = match body.caps {
-        None => None,
-        Some(caps) => {
-            let now = keys::get(app.store.as_ref(), ACCOUNT, &id).await?.caps;
-            Some(merged(now, caps)?)
-        }
-    };
     let change = KeyChange {
         name: body.name,
         origins: body.domain_allowlist,
         agent_id: body.agent_id,
         enabled: body.enabled,
         identification_required: body.identification_required,
-        caps,
+        caps: body.caps,
     };
     let key = keys::update(app.store.as_ref(), ACCOUNT, &id, change).await?;
     Ok(axum::Json(KeyView::from(&key)))
@@ -204,14 +204,4 @@ pub async fn rotate(
 pub async fn remove(State(app): State<App>, Id(id): Id) -> Result<StatusCode, ApiError> {
     keys::remove(app.store.as_ref(), ACCOUNT, &id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// JSON merge patch (RFC 7396) of a flat object.
-fn merged(caps: Caps, change: Map<String, Value>) -> Result<Caps, ServiceError> {
-    let mut whole = serde_json::to_value(caps).unwrap_or_default();
-    if let Some(fields) = whole.as_object_mut() {
-        fields.extend(change);
-    }
-    serde_path_to_error::deserialize(whole)
-        .map_err(|error| ServiceError::Invalid(format!("caps.{}: {}", error.path(), error.inner())))
 }

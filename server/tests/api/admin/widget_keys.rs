@@ -240,3 +240,111 @@ async fn wrong_orders_are_refused_by_the_name_of_the_field() {
         "nothing of it was taken"
     );
 }
+
+#[tokio::test]
+async fn a_key_can_be_bounded_and_rotated_from_the_start() {
+    let owner = Owner::start().await;
+    let body = json!({
+        "name": "x", "domain_allowlist": [PAGE], "identification_required": true, "caps": {"sessions_per_day": 3},
+    });
+    let made = owner.made("/widget-keys", body).await;
+    assert_eq!(
+        (
+            &made["caps"]["sessions_per_day"],
+            &made["identification_required"]
+        ),
+        (&json!(3), &json!(true))
+    );
+    let guest = crate::server::post("/auth/guest").json(&json!({"client_key": made["public_key"]}));
+    let reply = owner.server.call(guest).await;
+    reply.refused(403, "guest_not_allowed");
+
+    let path = format!(
+        "/widget-keys/{}/rotate",
+        made["id"].as_str().expect("an id")
+    );
+    for which in ["secret_key", "identity_secret"] {
+        let reply = owner.send("POST", &path, json!({"which": which})).await;
+        assert_eq!(reply.status, StatusCode::OK);
+        let rotated = reply.json();
+        assert_ne!(rotated[which], made[which]);
+        assert!(rotated["old_until_ms"].is_u64(), "{rotated}");
+        let now = json!({"which": which, "now": true});
+        let at_once = owner.send("POST", &path, now).await.json();
+        assert_eq!(at_once["old_until_ms"], Value::Null);
+    }
+    for body in [
+        json!({}),
+        json!({"which": null}),
+        json!({"which": "public_key"}),
+        json!({"which": "secret_key", "now": "yes"}),
+        json!({"which": "secret_key", "later": true}),
+    ] {
+        let reply = owner.send("POST", &path, body).await;
+        reply.refused(400, "request_invalid");
+    }
+    let reply = owner.send(
+        "POST",
+        "/widget-keys/k_no/rotate",
+        json!({"which": "secret_key"}),
+    );
+    reply.await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn of_changes_at_once_none_is_lost() {
+    let owner = Owner::start().await;
+    let path = format!("/widget-keys/{}", owner.server.key.id);
+    for round in 1..=5 {
+        let key = [
+            "anonymous_turns",
+            "sessions_per_day",
+            "minutes_per_day",
+            "tokens_per_day",
+        ]
+        .map(|cap| owner.send("PATCH", &path, json!({"caps": {cap: round}})));
+        let agent = ["greeting", "instruction", "model"].map(|field| {
+            owner.send(
+                "PATCH",
+                "/agents/a_first",
+                json!({field: format!("{round}")}),
+            )
+        });
+        let look = ["launcher_label", "footer", "privacy_notice"].map(|field| {
+            owner.send(
+                "PATCH",
+                "/widget-settings",
+                json!({field: format!("{round}")}),
+            )
+        });
+        let off = owner.send("PATCH", &path, json!({"enabled": round % 2 == 0}));
+        let all = futures::future::join_all(key.into_iter().chain([off]));
+        tokio::join!(
+            all,
+            futures::future::join_all(agent),
+            futures::future::join_all(look)
+        );
+        let key = owner.get(&path).await.json();
+        for cap in [
+            "anonymous_turns",
+            "sessions_per_day",
+            "minutes_per_day",
+            "tokens_per_day",
+        ] {
+            assert_eq!(key["caps"][cap], round, "{cap}");
+        }
+        assert_eq!(key["enabled"], round % 2 == 0);
+        let agent = owner.get("/agents/a_first").await.json();
+        let look = owner.get("/widget-settings").await.json();
+        for text in [
+            &agent["greeting"],
+            &agent["instruction"],
+            &agent["model"],
+            &look["launcher_label"],
+            &look["footer"],
+            &look["privacy_notice"],
+        ] {
+            assert_eq!(text, &json!(format!("{round}")));
+        }
+    }
+}
