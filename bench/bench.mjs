@@ -2,8 +2,9 @@
 //   node bench/bench.mjs [--runs 9]
 // Exit code 1 when a size budget is broken. Times are published, not enforced: they depend on the machine.
 import { parseArgs } from "node:util";
-import { launchBrowser, makeWorld, until } from "../tests/e2e/harness.mjs";
+import { launchBrowser, makeWorld, SERVER, until } from "../tests/e2e/harness.mjs";
 import { sizes, table } from "./sizes.mjs";
+import { measure } from "./turn.mjs";
 
 const { values: args } = parseArgs({ options: { runs: { type: "string", default: "9" } } });
 const RUNS = Number(args.runs);
@@ -143,9 +144,12 @@ try {
   rows.push(["  key pressed -> message leaves the page", part("out"), ""]);
   rows.push(["  message leaves -> first token arrives, over the provider", part("server"), ""]);
   rows.push(["  first token arrives -> on screen", part("screen"), ""]);
+  const bare = await measure(SERVER, "openai", 100);
+  rows.push(["the server alone, HTTPS: message -> acknowledged", bare.acknowledged, ""]);
+  rows.push(["the server alone, HTTPS: message -> first token, over the provider", bare.over, ""]);
 
-  console.log(`${"times, ms".padEnd(60)} ${"p50".padStart(8)} ${"p95".padStart(8)}   bar`);
-  for (const [name, list, bar] of rows) console.log(`${name.padEnd(60)} ${cells(list)}   ${bar}`);
+  console.log(`${"times, ms".padEnd(68)} ${"p50".padStart(8)} ${"p95".padStart(8)}   bar`);
+  for (const [name, list, bar] of rows) console.log(`${name.padEnd(68)} ${cells(list)}   ${bar}`);
 } finally {
   await world.close();
   await browser.close();

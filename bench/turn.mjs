@@ -1,6 +1,7 @@
 // Where the time of one message goes, without a browser: POST a message, read the event stream, and ask the stand-in model when it was
 // asked and when it began to speak. What is left is the server's own.
-//   node bench/turn.mjs [--runs 200]     as part of ./build.sh bench, or alone with KARTA_SERVER_BIN
+//   KARTA_SERVER_BIN=… node bench/turn.mjs [--runs 100]     also part of ./build.sh bench
+// TMPDIR=/dev/shm shows what is left without the disk; --gap 60 what a server that has gone to sleep between messages adds.
 import fs from "node:fs";
 import http from "node:http";
 import os from "node:os";
@@ -48,11 +49,11 @@ function read(base, session, token, onEvent) {
   return request;
 }
 
-/** {rows: [[name, samples]…]} of one runtime. */
-export async function measure(binary, runtime, runs) {
+/** Milliseconds since the message was sent, for each of `runs` messages: {acknowledged, echoed, asked, total, over: […]}. */
+export async function measure(binary, runtime, runs, gapMs = 0) {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), "karta-bench-"));
   const model = await startModel();
-  const env = { KARTA_LOG: process.env.KARTA_LOG ?? "warn", KARTA_LIMITS: "off", OPENAI_BASE_URL: model.baseUrl, OPENAI_API_KEY: "sk-test", OPENAI_MODEL: "stand-in" };
+  const env = { KARTA_LOG: "warn", KARTA_LIMITS: "off", OPENAI_BASE_URL: model.baseUrl, OPENAI_API_KEY: "sk-test", OPENAI_MODEL: "stand-in" };
   const server = await startServer(binary, { dataDir: dir, env });
   const { key } = await seed(binary, dir, { name: "Juniper", agentArgs: ["--runtime", runtime], origins: [ORIGIN], knowledge: fs.readdirSync(KNOWLEDGE).map((f) => path.join(KNOWLEDGE, f)) });
   const { call, close } = client(server.http);
@@ -71,7 +72,7 @@ export async function measure(binary, runtime, runs) {
   await ready;
   const samples = { acknowledged: [], echoed: [], asked: [], total: [], over: [] };
   for (let i = 0; i < runs + 5; i += 1) {
-    if (process.env.GAP) await new Promise((done) => setTimeout(done, Number(process.env.GAP)));
+    if (gapMs) await new Promise((done) => setTimeout(done, gapMs));
     seen = {};
     model.calls.length = 0;
     const ended = new Promise((done) => { idle = done; });
@@ -95,15 +96,14 @@ export async function measure(binary, runtime, runs) {
   await model.close();
   fs.rmSync(dir, { recursive: true, force: true });
   if (code !== 0) throw new Error(`karta-server ended with ${code}:\n${server.log()}`);
-  return { samples, log: server.log() };
+  return samples;
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const { values: args } = parseArgs({ options: { runs: { type: "string", default: "200" } } });
-  const at = (list, p) => [...list].sort((a, b) => a - b)[Math.floor((list.length - 1) * p)];
+  const { values: args } = parseArgs({ options: { runs: { type: "string", default: "100" }, gap: { type: "string", default: "0" } } });
+  const at = (list, p) => [...list].sort((a, b) => a - b)[Math.floor((list.length - 1) * p)].toFixed(2).padStart(7);
   for (const runtime of ["builtin", "openai"]) {
-    const { samples, log } = await measure(process.env.KARTA_SERVER_BIN, runtime, Number(args.runs));
-    for (const [name, list] of Object.entries(samples)) if (list.length) console.log(`${runtime.padEnd(8)} ${name.padEnd(14)} p50 ${at(list, 0.5).toFixed(2).padStart(7)}  p95 ${at(list, 0.95).toFixed(2).padStart(7)}`);
-    if (process.env.SHOW_LOG) console.log(log.slice(0, 3000));
+    const samples = await measure(process.env.KARTA_SERVER_BIN, runtime, Number(args.runs), Number(args.gap));
+    for (const [name, list] of Object.entries(samples)) if (list.length) console.log(`${runtime.padEnd(8)} ${name.padEnd(14)} p50 ${at(list, 0.5)}  p95 ${at(list, 0.95)}`);
   }
 }
