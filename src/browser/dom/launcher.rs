@@ -25,7 +25,7 @@ pub fn render(view: &LauncherView<'_>, unread_word: &str) {
             name.push_str(part);
         }
     }
-    put(BUTTON, "aria-label", name.trim_end());
+    put(BUTTON, "aria-label", name.trim_ascii_end());
     put_bool(BUTTON, "aria-expanded", view.open);
     let wide = view.label.is_some() && !view.open;
     flag(BUTTON, "data-wide", wide);

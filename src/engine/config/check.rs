@@ -27,7 +27,13 @@ fn is_hidden(c: char) -> bool {
 
 /// One word as far as a reader can see.
 fn is_solid(text: &str) -> bool {
-    !text.chars().any(|c| c.is_whitespace() || is_hidden(c))
+    let space = |c: char| {
+        matches!(
+            c,
+            ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{205f}' | '\u{3000}'
+        )
+    };
+    !text.chars().any(|c| space(c) || is_hidden(c))
 }
 
 /// What follows `https://` or `http://`.

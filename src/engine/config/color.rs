@@ -2,21 +2,19 @@
 
 /// `#rgb` or `#rrggbb`, any case → `#rrggbb` in lower case.
 pub fn parse(text: &str) -> Option<String> {
-    let digits = text.strip_prefix('#')?;
-    if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut color = String::from("#");
-    match digits.len() {
-        6 => color.push_str(digits),
-        3 => digits.chars().for_each(|digit| {
-            color.push(digit);
-            color.push(digit);
-        }),
+    let (hash, digits) = text.as_bytes().split_first()?;
+    let times = match digits.len() {
+        6 => 1,
+        3 => 2,
         _ => return None,
+    };
+    let mut color = String::from("#");
+    for digit in digits {
+        for _ in 0..times {
+            color.push(char::from(digit.to_ascii_lowercase()));
+        }
     }
-    color.make_ascii_lowercase();
-    Some(color)
+    (*hash == b'#' && digits.iter().all(u8::is_ascii_hexdigit)).then_some(color)
 }
 
 /// Black or white, whichever has the higher WCAG contrast on `background` (a result of [`parse`]).
