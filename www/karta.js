@@ -3,7 +3,7 @@
  * Karta's loader: the only file that a page names. Hand-written and small, because it runs before anything else of ours.
  *
  * What it does, in order:
- *  1. Defines `window.karta` at once, whatever stands there, and takes over a stub's queue. It never throws into the page.
+ *  1. Defines `window.karta` and `window.Kataven` at once, whatever stands there, and takes over a stub's queue. It never throws into the page.
  *  2. Asks for the server's config (when a public key is known) and for both files of the launcher bundle, all at the same time.
  *  3. Lets the launcher bundle draw the button.
  *  4. Loads the panel bundle, which holds the engine, when the browser is idle, when the pointer or the focus reaches the button, or when a
@@ -81,7 +81,7 @@
       } else if (queue.length < MAX_CALLS) {
         queue.push(args);
         if (!lasts) loadPanel();
-        else if (args[0] == "init") launch();
+        else if (args[0] === "init") launch();
       } else if (!full) {
         full = true;
         warn("queue_full", "more than 1,000 calls wait for the widget; later ones are dropped.");
@@ -91,7 +91,7 @@
     }
   };
 
-  /** Installs one global. The place where `window.Kataven` will follow. @param {string} name @param {any} api */
+  /** Installs one global. @param {string} name @param {any} api */
   const install = (name, api) => {
     /** @type {any} */
     let old;
@@ -159,22 +159,22 @@
   let host;
   let unwatch = noop;
 
-  const inits = () => queue.filter((call) => call[0] == "init").map((call) => call[1]);
+  const inits = () => queue.filter((call) => call[0] === "init").map((call) => call[1]);
 
   const launch = async () => {
     if (launching || host || panel) return;
-    /** What the page says: the last `init` before the tag. @type {(key: string, ...names: string[]) => string | undefined} */
-    const find = (key, ...names) =>
+    /** What the page says: the last `init` before the tag. @type {(keys: string[], ...names: string[]) => string | undefined} */
+    const find = (keys, ...names) =>
       inits()
-        .map((init) => own(init, key))
+        .map((init) => keys.map((key) => own(init, key)).find(Boolean))
         .reverse()
         .find(Boolean) || names.map((name) => tag["data-" + name]).find(Boolean);
-    const key = find("embedKey", "embed-key", "client-key", "token");
+    const key = find(["embedKey", "publicKey"], "embed-key", "client-key", "token");
     if (!key) return;
     launching = true;
     if (!asked && /^pk_\w+$/.test(key)) {
-      const agent = find("agentRef", "agent", "agent-ref") || find("projectRef", "project");
-      const base = (find("baseUrl", "base-url") || src.origin).replace(/\/+$/, "");
+      const agent = find(["agentRef", "agentId"], "agent-ref", "agent") || find(["projectRef"], "project-ref", "project");
+      const base = (find(["baseUrl"], "base-url") || src.origin).replace(/\/+$/, "");
       const url = `${base}/api/v1/widget/config?client_key=${key}` + (agent ? "&agent_id=" + encodeURIComponent(agent) : "");
       asked = (async () => {
         try {
@@ -284,6 +284,11 @@
   install("karta", function karta() {
     receive(arguments);
   });
+  /** The same commands as methods: `Kataven.init({publicKey})`. @type {Record<string, (...args: unknown[]) => void>} */
+  const kataven = {};
+  for (const name of "init identify open close toggle sendMessage escalate on off once update shutdown reset".split(" "))
+    kataven[name] = (...args) => receive([name, ...args]);
+  install("Kataven", kataven);
   launch();
   // A tag that says something, but no key, and nobody calls: the engine tells what is missing.
   if (!launching && Object.keys(tag)[0]) setTimeout(() => queue[0] || loadPanel(), 3000);

@@ -22,6 +22,13 @@ test("a frozen global: one warning, and the launcher still works", { model: true
   assert.equal(page.takeComplaints(/\[karta\] global_taken/).length, 1);
 });
 
+test("both globals taken, one frozen and one with a getter that throws: one warning, and the launcher still works", { model: true }, async ({ tab }) => {
+  const page = await (await tab()).load("/kataven.html");
+  await works(page);
+  assert.equal(page.takeComplaints(/\[karta\] global_taken: window\.Kataven/).length, 1);
+  assert.equal(await page.page.evaluate(() => typeof window.karta), "function");
+});
+
 test("extended prototypes and a style sheet that hates us", { model: true }, async ({ tab }) => {
   const page = await (await tab()).load("/prototypes.html");
   await works(page);
