@@ -122,6 +122,10 @@ impl Stage {
         }
         self.hide(cx);
         cx.run(Effect::Unmount);
+        let code = ErrorCode::WidgetDisabledForAgent.as_str();
+        let words = "the widget is switched off for this agent: its owner can switch it on";
+        cx.warn_once(code, words);
+        cx.fail(code, words, "");
     }
 }
 
