@@ -68,7 +68,7 @@ need_npm() {
   local key dir=${KARTA_TOOLS:-$ROOT}
   key=$(cat package-lock.json package.json | cksum)
   if [ "$(cat "$dir/node_modules/.karta-key" 2>/dev/null)" != "$key" ]; then
-    step "Installing npm modules (wasm-opt, esbuild, playwright-core)"
+    step "Installing npm modules (wasm-opt, esbuild, and what the tests drive)"
     [ "$dir" = "$ROOT" ] || { mkdir -p "$dir"; cp package.json package-lock.json "$dir/"; }
     # --ignore-scripts: nothing here needs an install script, so none runs.
     npm ci --prefix "$dir" --ignore-scripts --no-audit --no-fund --loglevel=error >&2 || die "npm ci failed"

@@ -25,7 +25,7 @@ export const inFolder = (name) => { folder = name; };
 /**
  * test(name, options?, run)   options: root (folder to serve; default the case's own), model (true: agent on the stand-in model), long (only with --long),
  * headers(url) (of the customer's pages), rewrite(html, url) (a customer's page with a mistake in it), origins(site) (the key's allowlist; default the site's), greeting, network (true: failed requests are expected),
- * context (Playwright's options).
+ * context (Playwright's options), timeoutMs.
  */
 export function test(name, options, run) {
   if (typeof options === "function") [options, run] = [{}, options];

@@ -25,9 +25,10 @@ const chosen = tests.filter((t) => (long || !t.options.long) && (!wanted.length 
 
 async function runOne(browser, test) {
   const world = await makeWorld(browser, test);
+  const timeout = test.options.timeoutMs ?? TEST_TIMEOUT_MS;
   let timer;
   try {
-    const late = new Promise((_, fail) => { timer = setTimeout(() => fail(new Error(`not done after ${TEST_TIMEOUT_MS} ms`)), TEST_TIMEOUT_MS); });
+    const late = new Promise((_, fail) => { timer = setTimeout(() => fail(new Error(`not done after ${timeout} ms`)), timeout); });
     await Promise.race([test.run(world), late]);
     world.checkComplaints();
   } catch (error) {
