@@ -50,8 +50,6 @@ cmd_test() {
   stage "size budgets" counts node bench/sizes.mjs --check
   stage "server builds" single test_server
   stage "end to end" counts env KARTA_SERVER_BIN="$ROOT/.karta/test/karta-server" node tests/e2e/run.mjs $long
-  # Last: it builds a copy of the tree into the same target folder.
-  [ -z "$long" ] || stage "dev" counts node tests/dev.mjs
 
   echo "$PASSED passed, $FAILED failed"
   [ "$FAILED" = 0 ]

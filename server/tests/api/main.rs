@@ -26,6 +26,5 @@ mod server;
 mod sessions;
 mod socket;
 mod stream;
-mod synced;
 mod unread;
 mod widget;

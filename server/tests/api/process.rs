@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-pub fn karta(data: &Path, arguments: &[&str]) -> Command {
+fn karta(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_karta-server"));
     command.args(arguments).arg("--data-dir").arg(data);
     command
@@ -21,26 +21,15 @@ pub fn karta(data: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-pub struct Running {
+struct Running {
     child: Child,
     http: String,
 }
 
 impl Running {
-    pub async fn start(data: &Path) -> Running {
+    async fn start(data: &Path) -> Running {
         let mut command = karta(data, &["serve", "--listen", "127.0.0.1:0"]);
-        command.env("KARTA_LOG", "trace");
-        Running::spawn(command).await
-    }
-
-    /// Any command that ends in a server.
-    pub async fn spawn(mut command: Command) -> Running {
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        let mut child = command.spawn().expect("started");
+        let mut child = command.env("KARTA_LOG", "trace").spawn().expect("started");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line())
             .await
@@ -65,14 +54,9 @@ impl Running {
     }
 
     /// Stops it as a service manager would; gives the log and how long it took.
-    async fn stop(self) -> (String, Duration) {
-        let id = self.child.id().expect("running").to_string();
-        self.stop_process(&id).await
-    }
-
-    /// The same where the server is a child of what was started.
-    pub async fn stop_process(mut self, id: &str) -> (String, Duration) {
+    async fn stop(mut self) -> (String, Duration) {
         let started = Instant::now();
+        let id = self.child.id().expect("running").to_string();
         Command::new("kill").arg(id).status().await.expect("killed");
         let mut log = String::new();
         let mut stderr = self.child.stderr.take().expect("piped");
@@ -88,7 +72,7 @@ impl Running {
         assert!(self.child.wait().await.expect("ended").success());
     }
 
-    pub async fn post(&self, path: &str, token: &str, body: Value) -> Value {
+    async fn post(&self, path: &str, token: &str, body: Value) -> Value {
         let request = reqwest::Client::new()
             .post(format!("{}{path}", self.http))
             .header("origin", PAGE)
@@ -107,7 +91,7 @@ impl Running {
             .expect("JSON")
     }
 
-    pub async fn get(&self, path: &str, token: &str) -> reqwest::Response {
+    async fn get(&self, path: &str, token: &str) -> reqwest::Response {
         let request = reqwest::Client::new()
             .get(format!("{}{path}", self.http))
             .header("origin", PAGE);
@@ -115,7 +99,7 @@ impl Running {
     }
 }
 
-pub async fn make_key(data: &Path) -> Value {
+async fn make_key(data: &Path) -> Value {
     let output = karta(
         data,
         &[

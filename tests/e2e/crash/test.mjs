@@ -8,8 +8,6 @@ const crash = (page) => page.page.evaluate(() => {
     performance.now = real;
     throw new Error("a trap");
   };
-  // What an instance that is gone had set is refused when it fires; only what the crash itself sets can bring one back.
-  window.timersWaiting?.clear();
   window.karta("open");
 });
 
@@ -31,27 +29,8 @@ test("a crash is logged once, the conversation comes back, and subscribers stay"
   await until(async () => (await page.page.evaluate(() => window.received)).length > before, "the event after the crash");
 });
 
-/** Runs in the page before anything else: knows which timers wait. */
-function watchTimers() {
-  const waiting = new Set();
-  Object.defineProperty(window, "timersWaiting", { value: waiting });
-  const { setTimeout, clearTimeout } = window;
-  window.setTimeout = (run, ...rest) => {
-    const id = setTimeout((...args) => {
-      waiting.delete(id);
-      run(...args);
-    }, ...rest);
-    waiting.add(id);
-    return id;
-  };
-  window.clearTimeout = (id) => {
-    waiting.delete(id);
-    clearTimeout(id);
-  };
-}
-
 test("three crashes in a minute end it quietly", async ({ tab }) => {
-  const page = await (await tab({ before: watchTimers })).load();
+  const page = await (await tab()).load();
   await page.openPanel();
   await page.say("How much does shipping to Ireland cost?");
   await page.sees("agent", "4.50");
@@ -59,8 +38,7 @@ test("three crashes in a minute end it quietly", async ({ tab }) => {
     await page.page.locator('karta-root [part~="panel"]').waitFor();
     await crash(page);
   }
-  await until(() => page.page.evaluate(() => window.timersWaiting.size === 0), "no timer of the crash waits");
-  await page.page.waitForLoadState("networkidle");
+  await page.page.waitForTimeout(1000);
   assert.equal(await page.page.locator("karta-root").count(), 0);
   assert.equal(page.takeComplaints(/internal: the widget restarts/).length, 3);
 });

@@ -42,7 +42,7 @@ const at = fc.constantFrom(0, 0, 1, 40, 120, 250, 400, 600, 900);
 const schedule = fc.array(fc.record({ at, calls: fc.array(call, { minLength: CALLS / 10, maxLength: CALLS / 10, size: "max" }) }), { minLength: 10, maxLength: 10 });
 
 test(`${PAGES * CALLS} random calls at random times: no exception, no unhandled rejection, and the widget still works`,
-  { env: { KARTA_LIMITS: "off" }, network: true, timeoutMs: LONG ? 1_800_000 : 120_000 },
+  { env: { KARTA_LIMITS: "off" }, network: true, timeoutMs: LONG ? 1_800_000 : 180_000 },
   async ({ visitor, key, server }) => {
     let calls = 0;
     const onePage = async (slices) => {

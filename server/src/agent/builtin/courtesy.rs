@@ -2,8 +2,6 @@
 
 use crate::store::query::{terms, words};
 
-mod german;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Courtesy {
     Greeting,
@@ -28,9 +26,6 @@ pub fn of(message: &str) -> Option<Courtesy> {
     };
     if wants_person(&words) {
         return Some(Courtesy::Person);
-    }
-    if let Some(courtesy) = german::of(&words) {
-        return Some(courtesy);
     }
     let about = |few: &[&str]| {
         terms(message)
