@@ -123,7 +123,7 @@ pub struct Agent {
     pub response_delay_ms: u32,
     /// Conversations are deleted this many days after they were last used. None: kept.
     pub retention_days: Option<u32>,
-    /// Visitors may send files.
+    /// Visitors may send files. Kept for the release that takes them: nothing reads it yet, and `features.upload` stays false.
     pub upload_enabled: bool,
     pub widget_enabled: bool,
     pub auth_mode: AuthMode,

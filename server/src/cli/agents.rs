@@ -78,7 +78,7 @@ pub struct Settings {
     /// Delete conversations this many days after they were last used (0: keep them).
     #[arg(long, value_name = "DAYS")]
     retention_days: Option<u32>,
-    /// Visitors may send files.
+    /// Visitors may send files, once this server takes any: it does not yet, and the widget offers none.
     #[arg(long)]
     upload: Option<Switch>,
     /// Web address of its picture.

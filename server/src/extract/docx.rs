@@ -84,7 +84,7 @@ struct Words {
     /// The paragraph so far.
     line: String,
     heading: usize,
-    /// Inside `w:t`: nothing else holds words.
+    /// Inside a `w:t` that is not in a fallback: nothing else holds words.
     inside: bool,
     /// Depth inside `mc:Fallback`, which says again what `mc:Choice` has said.
     fallback: usize,
@@ -129,7 +129,7 @@ impl Words {
     }
 
     fn say(&mut self, words: &str) {
-        if self.inside && self.fallback == 0 {
+        if self.inside {
             self.line.push_str(words);
         }
     }

@@ -502,3 +502,76 @@ async fn an_endless_answer_is_cut() {
     assert!(result.is_ok());
     assert!(heard.len() > ANSWER_MAX_BYTES && heard.len() < ANSWER_MAX_BYTES + 2 * long.len());
 }
+
+#[tokio::test]
+async fn what_the_owner_sets_reaches_the_provider() {
+    use crate::service::agents::{self, AgentChange};
+    let answers = || Act::Stream(vec![text("Hello."), stop(), done()]);
+    let provider = Provider::start(vec![answers(), answers()]).await;
+    let scene = Scene::new(&provider.base_url).await;
+    let set = AgentChange {
+        name: Some("June".into()),
+        instruction: Some("Be brief.".into()),
+        model: Some("own-model".into()),
+        temperature: crate::service::patch::Patch::Set(0.3),
+        ..AgentChange::default()
+    };
+    let made = agents::create(&*scene.store, "main", set)
+        .await
+        .expect("made");
+    let ask = async || {
+        let agent = scene.store.agent(&made.id).await.expect("read");
+        let turn = Turn {
+            agent: agent.expect("there"),
+            ..turn("Hi?")
+        };
+        scene.ask(turn).await.1.expect("an answer");
+    };
+    ask().await;
+    let unset = AgentChange {
+        instruction: Some(String::new()),
+        model: Some(String::new()),
+        ..AgentChange::default()
+    };
+    agents::update(&*scene.store, "main", &made.id, unset)
+        .await
+        .expect("changed");
+    ask().await;
+    let seen = provider.seen.lock().expect("not poisoned").clone();
+    let (first, second) = (&seen[0].1, &seen[1].1);
+    assert_eq!(
+        (&first["model"], &first["temperature"]),
+        (&json!("own-model"), &json!(0.3))
+    );
+    let system = first["messages"][0]["content"].as_str().expect("text");
+    assert!(system.starts_with("Be brief."), "{system}");
+    assert_eq!(second["model"], "m", "the server's own");
+    let system = second["messages"][0]["content"].as_str().expect("text");
+    assert!(!system.contains("Be brief."), "{system}");
+}
+
+/// Hears only what a turn costs.
+#[derive(Default)]
+struct Bill(Mutex<Usage>);
+
+impl Sink for Bill {
+    fn text(&self, _piece: &str) {}
+
+    fn spent(&self, usage: Usage) {
+        *self.0.lock().expect("not poisoned") = usage;
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_counted_before_its_answer_and_a_refusal_is_not() {
+    let provider =
+        Provider::start(vec![Act::Break(vec![text("Hel")]), Act::Status(401, &[])]).await;
+    let scene = Scene::new(&provider.base_url).await;
+    let bill = Bill::default();
+    let question = "x".repeat(4_000);
+    assert!(scene.openai.answer(turn(&question), &bill).await.is_err());
+    let spent = bill.0.lock().expect("not poisoned").input_tokens;
+    assert!((1_000..1_500).contains(&spent), "{spent}");
+    assert!(scene.openai.answer(turn(&question), &bill).await.is_err());
+    assert_eq!(*bill.0.lock().expect("not poisoned"), Usage::default());
+}
