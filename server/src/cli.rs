@@ -15,6 +15,7 @@ use std::str::FromStr;
 mod admin_token;
 mod agents;
 mod branding;
+mod conversations;
 mod keys;
 mod knowledge;
 mod signing;
@@ -99,6 +100,9 @@ pub enum Admin {
     /// The credential of the admin API.
     #[command(subcommand)]
     AdminToken(admin_token::AdminToken),
+    /// Who has talked to your agents.
+    #[command(subcommand)]
+    Conversations(conversations::Conversations),
     /// The key that signs the tokens of visitors.
     #[command(subcommand)]
     SigningKey(signing::SigningKey),
@@ -140,6 +144,7 @@ async fn carry_out(command: Admin, data_dir: &Path) -> Result<String, ServiceErr
     let done = match command {
         Admin::Keys(command) => keys::run(command, &*store, &master(data_dir)?).await,
         Admin::Agents(command) => agents::run(command, &*store).await,
+        Admin::Conversations(command) => conversations::run(command, &*store).await,
         Admin::SigningKey(command) => signing::run(command, &*store).await,
         Admin::Knowledge(command) => knowledge::run(command, &*store, &Extractor::default()).await,
         Admin::Branding(command) => branding::run(command, &*store).await,

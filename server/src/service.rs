@@ -12,6 +12,7 @@ pub mod agents;
 pub mod branding;
 pub mod caps;
 mod color;
+pub mod conversations;
 pub mod keys;
 pub mod knowledge;
 pub mod patch;

@@ -11,12 +11,14 @@ use crate::error::Fault;
 use crate::store::{Began, SessionRecord, Store, new_id, now_ms};
 use hub::{Hub, Hubs};
 use karta_protocol::{Accepted, ClientEvent, ErrorCode, EventsPage, SessionInfo};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+mod attributes;
 mod caps;
 mod check;
 mod history;
@@ -184,6 +186,12 @@ impl Sessions {
             }
             Began::Over(over) => Err(caps::refusal(&over, now_ms)),
         }
+    }
+
+    /// Keeps what the page says about its visitor, as far as it fits.
+    pub async fn describe(&self, id: &str, given: Map<String, Value>) -> Result<(), Fault> {
+        let kept = attributes::bounded(given);
+        Ok(self.inner.store.put_attributes(id, &kept).await?)
     }
 
     /// Removes everything about the caller. Whoever reads or writes one of the sessions hears that it is gone.

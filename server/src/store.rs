@@ -5,6 +5,7 @@ use crate::auth::signing::Generation;
 use async_trait::async_trait;
 use karta_protocol::{AuthMode, SessionEvent, SessionInfo};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 mod charge;
 pub mod passage;
@@ -193,6 +194,8 @@ pub struct SessionRecord {
     pub subject: String,
     /// What the page called a guest when the session began; advisory. Set by the store.
     pub label: Option<String>,
+    /// What the page said about its visitor; advisory. Set by [`Store::put_attributes`].
+    pub attributes: Map<String, Value>,
     pub created_ms: u64,
     /// `seq` of the last thing the visitor said; 0 for none.
     pub asked_seq: u64,
@@ -323,6 +326,18 @@ pub trait Store: Send + Sync {
         charge: Charge,
     ) -> Result<Began, StoreError>;
     async fn session(&self, id: &str) -> Result<Option<SessionRecord>, StoreError>;
+    /// What the page says about the session's visitor, in the place of what it said before.
+    async fn put_attributes(
+        &self,
+        session_id: &str,
+        attributes: &Map<String, Value>,
+    ) -> Result<(), StoreError>;
+    /// Newest first, each with who its subject is, if that was proved.
+    async fn conversations(
+        &self,
+        account: &str,
+        limit: usize,
+    ) -> Result<Vec<(SessionRecord, Option<User>)>, StoreError>;
     async fn sessions_of(
         &self,
         account: &str,

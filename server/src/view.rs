@@ -1,12 +1,15 @@
 //! How records are shown to their owner: the answers of the admin API and what `--json` prints are the same objects. A record's
 //! secrets have no field here. Shapes only: who may see them is decided by the caller.
 
+use crate::auth::policy::Standing;
+use crate::service::conversations::Conversation;
 use crate::service::keys::CreatedKey;
 use crate::service::knowledge::AddedDocument;
 use crate::service::secrets::{Rotated, Which};
 use crate::store::{Agent, Caps, KnowledgeDocument, WidgetKey};
 use karta_protocol::AuthMode;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// A widget key. Never its secrets, nor their hashes.
@@ -53,6 +56,30 @@ pub struct RotatedView {
     pub identity_secret: Option<String>,
     /// Until when the old one is taken; null: no longer.
     pub old_until_ms: Option<u64>,
+}
+
+/// A conversation: whom with, not what was said.
+#[derive(Serialize, ToSchema)]
+pub struct ConversationView {
+    /// `s_…`.
+    pub id: String,
+    pub agent_id: String,
+    pub created_ms: u64,
+    /// How many events its log has.
+    pub events: u64,
+    /// Whether the visitor's identity was proved.
+    pub verified: bool,
+    /// The owner's own id of a verified user.
+    pub user_id: Option<String>,
+    pub display_name: Option<String>,
+    pub email: Option<String>,
+    /// What the page called a guest, without proof.
+    pub label: Option<String>,
+    /// `v_…` or `u_…`: who the server knows them as.
+    pub subject: String,
+    /// What the page said about its visitor, without proof.
+    #[schema(value_type = Object)]
+    pub attributes: Map<String, Value>,
 }
 
 /// An agent with all its settings.
@@ -160,6 +187,25 @@ impl RotatedView {
             secret_key,
             identity_secret,
             old_until_ms: rotated.old_until_ms,
+        }
+    }
+}
+
+impl From<&Conversation> for ConversationView {
+    fn from(conversation: &Conversation) -> ConversationView {
+        let (record, user) = (&conversation.record, conversation.user.as_ref());
+        ConversationView {
+            id: record.info.id.clone(),
+            agent_id: record.agent_id.clone(),
+            created_ms: record.created_ms,
+            events: record.info.last_seq,
+            verified: Standing::of(&record.subject) == Standing::User,
+            user_id: user.map(|user| user.user_id.clone()),
+            display_name: user.and_then(|user| user.display_name.clone()),
+            email: user.and_then(|user| user.email.clone()),
+            label: record.label.clone(),
+            subject: record.subject.clone(),
+            attributes: record.attributes.clone(),
         }
     }
 }

@@ -11,14 +11,32 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use karta_protocol::{
-    API_BASE, Accepted, ClientEvent, CreateSession, ErrorBody, ErrorCode, EventsPage, SessionInfo,
-    SessionList,
+    API_BASE, Accepted, ClientEvent, ErrorBody, ErrorCode, EventsPage, SessionInfo, SessionList,
 };
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
 
 /// Highest cursor that JavaScript can hold exactly.
 const CURSOR_MAX: u64 = (1 << 53) - 1;
+
+/// Body of `POST /sessions`.
+#[derive(Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct NewSession {
+    /// A session of the same visitor to go on with. Another's, or one that is gone, gives a new session.
+    resume: Option<String>,
+    metadata: Option<Metadata>,
+}
+
+/// What the page says about its visitor, without proof: for the owner to see.
+#[derive(Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Metadata {
+    /// Texts (500 characters are kept), numbers and booleans; the first 50. Takes the place of what was said before.
+    #[schema(value_type = Option<Object>)]
+    attributes: Option<Map<String, Value>>,
+}
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -42,7 +60,7 @@ impl After {
 
 /// A session made (201), or gone on with (200): the one named by `resume`, or a verified user's one conversation.
 #[utoipa::path(
-    post, path = "/api/v1/widget/sessions", request_body = CreateSession, tag = "sessions", security(("session" = [])),
+    post, path = "/api/v1/widget/sessions", request_body = NewSession, tag = "sessions", security(("session" = [])),
     responses(
         (status = 200, body = SessionInfo, description = "the session named by `resume`, or the verified user's conversation"),
         (status = 201, body = SessionInfo, description = "a new session"),
@@ -55,7 +73,7 @@ impl After {
 pub async fn create(
     State(app): State<App>,
     caller: Caller,
-    Json(body): Json<CreateSession>,
+    Json(body): Json<NewSession>,
 ) -> Result<Response, ApiError> {
     caller.limit(&app, Action::Session)?;
     caller.require_admitted(&app).await?;
@@ -63,6 +81,9 @@ pub async fn create(
         .sessions
         .create(&caller.who, body.resume.as_deref())
         .await?;
+    if let Some(attributes) = body.metadata.and_then(|metadata| metadata.attributes) {
+        app.sessions.describe(&info.id, attributes).await?;
+    }
     let status = if info.resumed {
         StatusCode::OK
     } else {

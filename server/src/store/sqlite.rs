@@ -8,6 +8,7 @@ use super::{
 use crate::auth::signing::Generation;
 use async_trait::async_trait;
 use karta_protocol::{Branding, SessionEvent};
+use serde_json::{Map, Value};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
@@ -396,6 +397,34 @@ impl Store for SqliteStore {
             .await?
             .map(|r| row::session(&r))
             .transpose()
+    }
+
+    async fn put_attributes(
+        &self,
+        session_id: &str,
+        attributes: &Map<String, Value>,
+    ) -> Result<(), StoreError> {
+        self.write(Write::Attributes(session_id.into(), attributes.clone()))
+            .await
+    }
+
+    async fn conversations(
+        &self,
+        account: &str,
+        limit: usize,
+    ) -> Result<Vec<(SessionRecord, Option<User>)>, StoreError> {
+        sqlx::query(
+            "SELECT s.*, u.user_id, u.display_name, u.email FROM sessions s
+             LEFT JOIN users u ON u.account = s.account AND u.subject = s.subject
+             WHERE s.account = ? ORDER BY s.created_ms DESC, s.rowid DESC LIMIT ?",
+        )
+        .bind(account)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.readers)
+        .await?
+        .iter()
+        .map(row::conversation)
+        .collect()
     }
 
     async fn sessions_of(

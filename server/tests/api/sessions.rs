@@ -3,6 +3,8 @@
 use crate::server::{API, Server, get, post};
 use axum::http::StatusCode;
 use karta_server::service::agents::AgentChange;
+use karta_server::service::{ACCOUNT, conversations};
+use karta_server::store::Store;
 use serde_json::json;
 
 #[tokio::test]
@@ -245,4 +247,51 @@ async fn cursors_that_are_no_numbers_are_refused() {
         .call(get(&format!("/sessions/{session}?after=9007199254740991")).bearer(&token))
         .await;
     assert_eq!(page.json()["events"], json!([]));
+}
+
+#[tokio::test]
+async fn what_the_page_says_about_its_visitor_is_kept_for_the_owner_and_refuses_nobody() {
+    let server = Server::start().await;
+    let token = server.guest().await.token;
+    let begin = async |body: serde_json::Value| {
+        let reply = server
+            .call(post("/sessions").bearer(&token).json(&body))
+            .await;
+        assert!(reply.status.is_success(), "{reply:?}");
+        reply.json()["id"].as_str().expect("an id").to_owned()
+    };
+    let kept = async |id: &str| {
+        let record = server.store.session(id).await.expect("read");
+        serde_json::Value::Object(record.expect("there").attributes)
+    };
+    let said = json!({"plan": "pro", "seats": 3, "nested": {"x": 1}, "none": null});
+    let id = begin(json!({"metadata": {"attributes": said}})).await;
+    assert_eq!(kept(&id).await, json!({"plan": "pro", "seats": 3}));
+    assert_eq!(begin(json!({"resume": id})).await, id);
+    assert_eq!(kept(&id).await["plan"], json!("pro"), "nothing said");
+    begin(json!({"resume": id, "metadata": {"attributes": {"plan": "free"}}})).await;
+    assert_eq!(kept(&id).await, json!({"plan": "free"}), "the latest");
+    for harmless in [
+        json!({"metadata": null}),
+        json!({"metadata": {}}),
+        json!({"metadata": {"attributes": null, "future": 1}}),
+        json!({"metadata": {"attributes": {"__proto__": "x", "account": "other"}}}),
+    ] {
+        begin(harmless).await;
+    }
+    for wrong in [
+        json!({"metadata": "x"}),
+        json!({"metadata": {"attributes": [1]}}),
+    ] {
+        let call = post("/sessions").bearer(&token).json(&wrong);
+        server.call(call).await.refused(400, "request_invalid");
+    }
+    let user = server.user("john@example.com").await.token;
+    let theirs = server.new_session(&user).await;
+    let listed = conversations::list(server.store.as_ref(), ACCOUNT, 10).await;
+    let listed = listed.expect("listed");
+    let of = |id: &str| listed.iter().find(|one| one.record.info.id == id);
+    assert_eq!(of(&theirs).expect("listed").who(), "john@example.com");
+    let guest = of(&id).expect("listed too");
+    assert!(guest.user.is_none() && guest.who().starts_with("v_"));
 }

@@ -45,6 +45,21 @@ pub fn user(row: &SqliteRow) -> Result<User, StoreError> {
     })
 }
 
+/// A session beside the user that it belongs to, whose columns are null for guests.
+pub fn conversation(row: &SqliteRow) -> Result<(SessionRecord, Option<User>), StoreError> {
+    let record = session(row)?;
+    let user_id: Option<String> = row.try_get("user_id")?;
+    let (display_name, email) = (row.try_get("display_name")?, row.try_get("email")?);
+    let user = user_id.map(|user_id| User {
+        account: record.account.clone(),
+        subject: record.subject.clone(),
+        user_id,
+        display_name,
+        email,
+    });
+    Ok((record, user))
+}
+
 pub fn generation(row: &SqliteRow) -> Result<Generation, StoreError> {
     Ok(Generation {
         kid: row.try_get("kid")?,
@@ -112,6 +127,7 @@ pub fn session(row: &SqliteRow) -> Result<SessionRecord, StoreError> {
         agent_id: row.try_get("agent_id")?,
         subject: row.try_get("subject")?,
         label: row.try_get("label")?,
+        attributes: json(row, "attributes")?,
         created_ms: unsigned(row, "created_ms")?,
         asked_seq: unsigned(row, "asked_seq")?,
         turn_seq: unsigned(row, "turn_seq")?,

@@ -9,6 +9,7 @@ use crate::store::{
     WidgetKey,
 };
 use karta_protocol::{Branding, EventType, SessionEvent};
+use serde_json::{Map, Value};
 use sqlx::sqlite::{SqliteConnection, SqliteQueryResult};
 use sqlx::{QueryBuilder, Row as _};
 
@@ -20,6 +21,7 @@ pub enum Write {
     BeginSession(SessionRecord, bool, Charge),
     Visitor(String, String, Option<String>),
     User(User),
+    Attributes(String, Map<String, Value>),
     SigningKey(Generation),
     /// Account and subject.
     Forget(String, String),
@@ -76,6 +78,11 @@ pub async fn apply(
             identity::visitor(tx, account, id, label.as_deref(), now).await
         }
         Write::User(user) => identity::user(tx, user, now).await,
+        Write::Attributes(session_id, attributes) => {
+            let sql = "UPDATE sessions SET attributes = ? WHERE id = ?";
+            let query = sqlx::query(sql).bind(json(attributes)?).bind(session_id);
+            done(query.execute(tx).await)
+        }
         Write::SigningKey(generation) => identity::signing_key(tx, generation).await,
         Write::ExpireSessions(agent_id, before_ms, limit) => Ok(Wrote::Forgotten(
             retention::expire_sessions(tx, agent_id, *before_ms, *limit).await?,
