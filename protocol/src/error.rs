@@ -72,6 +72,7 @@ codes! {
     NotFound = "not_found",
     MethodNotAllowed = "method_not_allowed",
     Overloaded = "overloaded",
+    VoiceUnavailable = "voice_unavailable",
     AgentFailed = "agent_failed",
     Internal = "internal",
 }

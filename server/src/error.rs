@@ -139,6 +139,8 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
         ErrorCode::RateLimited | ErrorCode::LimitReached => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        // On the data channel only, where there is no status; text is served all the while.
+        ErrorCode::VoiceUnavailable => StatusCode::CONFLICT,
         ErrorCode::AgentFailed => StatusCode::BAD_GATEWAY,
         ErrorCode::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
     }

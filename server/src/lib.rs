@@ -20,3 +20,4 @@ pub mod service;
 pub mod session;
 pub mod store;
 pub mod view;
+pub mod voice;

@@ -19,7 +19,7 @@ use url::Url;
 mod chunk;
 mod config;
 mod prompt;
-mod sse;
+pub(crate) mod sse;
 #[cfg(test)]
 mod tests;
 

@@ -95,6 +95,10 @@ fn every_code_has_a_test_that_produces_it() {
             "an event, never an answer: src/session/tests.rs",
         ),
         (
+            ErrorCode::VoiceUnavailable,
+            "on the data channel only: channel.rs",
+        ),
+        (
             ErrorCode::Internal,
             "a_panic_is_an_internal_error_with_a_request_id_and_no_detail",
         ),

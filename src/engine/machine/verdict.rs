@@ -74,6 +74,7 @@ fn by_code(code: ErrorCode, status: u16) -> Verdict {
         | ErrorCode::AdminTokenInvalid
         | ErrorCode::AdminInBrowser
         | ErrorCode::AgentInUse
+        | ErrorCode::VoiceUnavailable
         | ErrorCode::AgentFailed
         | ErrorCode::Internal => match status {
             400 | 413 | 415 | 422 => Verdict::Refused,

@@ -1,0 +1,205 @@
+//! Opus in and out. The decoder meets bytes of strangers, so it has a panic boundary of its own and is made anew behind it.
+
+use super::{FRAME, HEARD_RATE, SPOKEN_RATE};
+use opus_rs::{Application, OpusDecoder, OpusEncoder};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// RFC 6716 3.4: no packet lasts longer.
+const PACKET_MAX_MS: usize = 120;
+/// RFC 6716 3.2.1, for one frame of 20 ms.
+const PACKET_MAX_BYTES: usize = 1_275;
+/// Speech in super-wideband is clear with this.
+const BITRATE: i32 = 32_000;
+/// Of 10. Above, the processor pays and nobody hears it.
+const COMPLEXITY: i32 = 5;
+
+/// How long a packet plays, in samples at [`HEARD_RATE`], by its first bytes (RFC 6716 3.1). None: no Opus.
+pub fn duration(packet: &[u8]) -> Option<usize> {
+    let toc = *packet.first()?;
+    // In quarters of a millisecond, as the shortest frame has 2.5 ms.
+    let frame = match toc >> 3 {
+        config @ 0..=11 => [40, 80, 160, 240][usize::from(config & 3)],
+        config @ 12..=15 => [40, 80][usize::from(config & 1)],
+        config => [10, 20, 40, 80][usize::from(config & 3)],
+    };
+    let frames = match toc & 3 {
+        0 => 1,
+        1 | 2 => 2,
+        _ => usize::from(packet.get(1)? & 63),
+    };
+    let quarters = frame * frames;
+    (quarters > 0 && quarters <= PACKET_MAX_MS * 4).then(|| quarters * HEARD_RATE as usize / 4_000)
+}
+
+/// From packets to samples at [`HEARD_RATE`], mono.
+pub struct Decoder {
+    opus: OpusDecoder,
+    floats: Vec<f32>,
+}
+
+impl Decoder {
+    pub fn new() -> Decoder {
+        Decoder {
+            opus: fresh(),
+            floats: vec![0.0; HEARD_RATE as usize * PACKET_MAX_MS / 1_000],
+        }
+    }
+
+    /// None: the bytes are no Opus. What was heard before stays untouched, or is forgotten when the decoder lost its footing.
+    pub fn decode(&mut self, packet: &[u8]) -> Option<Vec<i16>> {
+        let samples = duration(packet)?;
+        self.run(packet, samples)
+    }
+
+    /// What was probably said in a hole of so many samples.
+    pub fn conceal(&mut self, samples: usize) -> Vec<i16> {
+        // Multiples of 2.5 ms only.
+        let step = HEARD_RATE as usize / 400;
+        let whole = (samples / step * step).min(self.floats.len());
+        let mut pcm = match whole {
+            0 => None,
+            whole => self.run(&[], whole),
+        }
+        .unwrap_or_default();
+        pcm.resize(samples, 0);
+        pcm
+    }
+
+    fn run(&mut self, packet: &[u8], samples: usize) -> Option<Vec<i16>> {
+        let (opus, floats) = (&mut self.opus, &mut self.floats[..samples]);
+        match catch_unwind(AssertUnwindSafe(|| opus.decode(packet, samples, floats))) {
+            Ok(Ok(length)) => Some(floats[..length.min(samples)].iter().map(pcm).collect()),
+            Ok(Err(_)) => None,
+            Err(_) => {
+                self.opus = fresh();
+                None
+            }
+        }
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Decoder::new()
+    }
+}
+
+fn fresh() -> OpusDecoder {
+    // Fails for a rate that Opus does not have.
+    OpusDecoder::new(HEARD_RATE as i32, 1).expect("16 kHz mono is one of Opus' formats")
+}
+
+fn pcm(sample: &f32) -> i16 {
+    // `as` saturates, and makes 0 of what is no number.
+    (sample * 32_768.0) as i16
+}
+
+/// From frames of 20 ms at [`SPOKEN_RATE`] to packets.
+pub struct Encoder {
+    opus: OpusEncoder,
+    packet: Vec<u8>,
+}
+
+impl Encoder {
+    pub fn new() -> Encoder {
+        let mut opus = OpusEncoder::new(SPOKEN_RATE as i32, 1, Application::Voip)
+            .expect("24 kHz mono is one of Opus' formats");
+        opus.bitrate_bps = BITRATE;
+        opus.complexity = COMPLEXITY;
+        Encoder {
+            opus,
+            packet: vec![0; PACKET_MAX_BYTES],
+        }
+    }
+
+    /// None only if the codec fails: the frame is left out.
+    pub fn encode(&mut self, frame: &[i16; FRAME]) -> Option<Vec<u8>> {
+        let length = self.opus.encode_i16(frame, FRAME, &mut self.packet).ok()?;
+        self.packet.get(..length).map(<[u8]>::to_vec)
+    }
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Encoder::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::level;
+    use super::super::tests::{packets, tone};
+    use super::*;
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    #[test]
+    fn what_is_encoded_is_heard_again() {
+        let mut decoder = Decoder::new();
+        let mut heard = Vec::new();
+        for packet in packets(&tone(SPOKEN_RATE, 440.0, 1_000)) {
+            assert_eq!(duration(&packet), Some(320), "20 ms at 16 kHz");
+            heard.extend(decoder.decode(&packet).expect("our own packet"));
+        }
+        assert_eq!(heard.len(), 16_000);
+        let level = level::dbfs(&heard[1_600..]);
+        assert!((-12.0..-6.0).contains(&level), "{level} dBFS");
+    }
+
+    #[test]
+    fn a_hole_is_filled_and_fades() {
+        let mut decoder = Decoder::new();
+        for packet in packets(&tone(SPOKEN_RATE, 440.0, 400)) {
+            decoder.decode(&packet).expect("our own packet");
+        }
+        assert!(level::dbfs(&decoder.conceal(320)) > -40.0);
+        for length in [0, 1, 39, 40, 321, 1_920, 100_000] {
+            assert_eq!(decoder.conceal(length).len(), length);
+        }
+    }
+
+    #[test]
+    fn packets_say_how_long_they_play() {
+        for (packet, samples) in [
+            (&[][..], None),
+            (&[0][..], Some(160)),
+            (&[0b0001_1000, 0][..], Some(960)),
+            (&[0b0111_1000, 0][..], Some(320)),
+            (&[0b1110_0000, 0][..], Some(40)),
+            (&[0b1111_1001, 0][..], Some(640)),
+            (&[0b1111_1011][..], None),
+            (&[0b1111_1011, 0][..], None),
+            (&[0b1111_1011, 6][..], Some(1_920)),
+            (&[0b1111_1011, 7][..], None),
+        ] {
+            assert_eq!(duration(packet), samples, "{packet:?}");
+        }
+    }
+
+    #[test]
+    fn garbage_is_refused_or_decoded_and_speech_goes_on() {
+        let mut random = StdRng::seed_from_u64(7);
+        let mut decoder = Decoder::new();
+        let speech = packets(&tone(SPOKEN_RATE, 300.0, 200));
+        for round in 0..4_000 {
+            let mut packet: Vec<u8> = match round % 2 {
+                0 => (0..random.random_range(0..200))
+                    .map(|_| random.random())
+                    .collect(),
+                _ => speech[round % speech.len()].clone(),
+            };
+            if round % 2 == 1 {
+                let at = random.random_range(0..packet.len());
+                packet[at] ^= 1 << random.random_range(0..8);
+            }
+            if let Some(pcm) = decoder.decode(&packet) {
+                assert_eq!(Some(pcm.len()), duration(&packet));
+            }
+        }
+        let heard: Vec<i16> = packets(&tone(SPOKEN_RATE, 440.0, 400))
+            .iter()
+            .flat_map(|packet| decoder.decode(packet).expect("our own packet"))
+            .collect();
+        assert!(level::dbfs(&heard[3_200..]) > -15.0);
+    }
+}
