@@ -39,6 +39,7 @@ cmd_demo() {
   need_build
   build_widget release
   build_server release
+  want_voice
   step "Starting the demo"
   # Node, not this shell, keeps the two servers: it stops both on any signal, also where a shell inherited an ignored SIGINT.
   exec node scripts/demo.mjs --server "$SERVER_BIN" "$@"

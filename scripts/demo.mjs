@@ -84,7 +84,7 @@ async function demoKey(port) {
     const made = await seed(options.server, DATA, {
       name: "Juniper", agentId: known.agent, knowledge: documents,
       agentArgs: [
-        "--greeting", "Hi! I’m Juniper. Ask me about our coffees, brewing, delivery or your subscription.",
+        "--voice", "auto", "--greeting", "Hi! I’m Juniper. Ask me about our coffees, brewing, delivery or your subscription.",
         "--prompt", "What does shipping cost?", "--prompt", "How do I brew a V60?", "--prompt", "Can I pause my subscription?",
         "--instruction", "You are Juniper, the friendly assistant of Juniper Lane Coffee Roasters. Answer briefly, from the shop's documents.",
       ],

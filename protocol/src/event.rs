@@ -11,7 +11,7 @@ pub enum EventType {
     /// Durable: `id`, `text`.
     #[serde(rename = "user.message")]
     UserMessage,
-    /// Durable: `text` of what the visitor said aloud.
+    /// Durable: `id`, `text` of what the visitor said aloud. Streaming: `delta: true`, `id`, `offset: 0`, `text` as far as it is recognised.
     #[serde(rename = "user.transcript")]
     UserTranscript,
     /// Durable and complete: `part_id`, `text`, perhaps `interrupted`, `sources`. Streaming: `delta: true`, `part_id`, `offset`, `text`.
@@ -39,6 +39,12 @@ pub enum EventType {
     /// Streaming: the replay is over, live from here; `seq` is the highest given and `part_id` the part that is being written, if one is.
     #[serde(rename = "session.synced")]
     Synced,
+    /// Streaming, data channel only: a call's `state`; with `ended` perhaps a `code` that says why.
+    #[serde(rename = "voice.state")]
+    VoiceState,
+    /// Streaming, data channel only: stop playing. The visitor spoke over `part_id` and heard its first `heard` bytes.
+    #[serde(rename = "voice.cut")]
+    VoiceCut,
     /// Streaming, data channel only: answer to `ping`.
     #[serde(rename = "pong")]
     Pong,
@@ -84,6 +90,12 @@ pub struct SessionEvent {
     /// The agent does not know or was asked for a person: the widget offers `escalate`.
     #[serde(skip_serializing_if = "is_false")]
     pub offer_person: bool,
+    /// `voice.state`: `listening`, `thinking`, `speaking`, `ended`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// `voice.cut`: how much of the part was heard, in UTF-8 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heard: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_reason: Option<StopReason>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,6 +179,13 @@ pub mod client {
     pub const RETRY: &str = "user.retry";
     pub const TOOL_CONFIRMATION: &str = "user.tool_confirmation";
     pub const FEEDBACK: &str = "user.feedback";
+    /// Data channel only: the call begins; the agent hears the audio section and answers aloud.
+    pub const VOICE_START: &str = "voice.start";
+    /// Data channel only: the call ends; the session goes on as text.
+    pub const VOICE_END: &str = "voice.end";
+    /// Data channel only: nothing that comes is heard until `voice.unmute`.
+    pub const VOICE_MUTE: &str = "voice.mute";
+    pub const VOICE_UNMUTE: &str = "voice.unmute";
     /// Data channel only: first frame, with `after`.
     pub const HELLO: &str = "hello";
     /// Data channel only.

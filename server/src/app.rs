@@ -9,6 +9,7 @@ use crate::extract::Extractor;
 use crate::rtc::Rtc;
 use crate::session::Sessions;
 use crate::store::Store;
+use crate::voice::Voices;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,7 @@ pub struct App {
     pub store: Arc<dyn Store>,
     pub sessions: Sessions,
     pub rtc: Option<Rtc>,
+    pub voices: Voices,
     pub tokens: Arc<Tokens>,
     /// Opens identity secrets, recognises secret keys, names verified users.
     pub master: MasterKey,

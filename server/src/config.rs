@@ -5,6 +5,8 @@ use crate::agent::openai::{OpenAiConfig, Secret};
 use crate::auth::address::Cidr;
 use crate::auth::limit::{RULES, Rate, Rates};
 use crate::cli::ServeArgs;
+use crate::voice::CALLS_MAX;
+use crate::voice::engine::openai::VoiceConfig;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,9 @@ const MAX_CONNECTIONS: usize = 10_000;
 const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
 /// Where a key is set and no model named: the provider's small one.
 const OPENAI_MODEL: &str = "gpt-4o-mini";
+const OPENAI_STT_MODEL: &str = "gpt-4o-mini-transcribe";
+const OPENAI_TTS_MODEL: &str = "gpt-4o-mini-tts";
+const OPENAI_TTS_VOICE: &str = "alloy";
 
 /// How the server runs.
 #[derive(Clone, Debug)]
@@ -32,6 +37,10 @@ pub struct Config {
     pub max_connections: usize,
     /// `OPENAI_BASE_URL`, `OPENAI_API_KEY`, `OPENAI_MODEL`.
     pub openai: Option<OpenAiConfig>,
+    /// The same provider, `OPENAI_STT_MODEL`, `OPENAI_TTS_MODEL`, `OPENAI_TTS_VOICE`.
+    pub voice: Option<VoiceConfig>,
+    /// `KARTA_MAX_CALLS`.
+    pub max_calls: usize,
     /// `KARTA_LOG`: a tracing filter.
     pub log: String,
     /// `KARTA_LOG_FORMAT`: `text` or `json`.
@@ -55,15 +64,18 @@ impl Config {
         };
         let listen = reader.socket("--listen (KARTA_LISTEN)", &flags.listen);
         let udp_listen = reader.socket("--udp-listen (KARTA_UDP_LISTEN)", &flags.udp_listen);
+        let openai = reader.openai();
         let config = Config {
+            voice: reader.voice(openai.as_ref()),
+            openai,
+            max_calls: reader.count("KARTA_MAX_CALLS", CALLS_MAX, 10_000),
             listen,
             udp_listen,
             data_dir: data_dir.to_owned(),
             public_ips: reader.list("KARTA_RTC_PUBLIC_IP", "an address like 203.0.113.7"),
             trusted_proxies: reader.list("KARTA_TRUSTED_PROXIES", "a range like 10.0.0.0/8"),
             rates: reader.rates(),
-            max_connections: reader.max_connections(),
-            openai: reader.openai(),
+            max_connections: reader.count("KARTA_MAX_CONNECTIONS", MAX_CONNECTIONS, 1_000_000),
             log: reader.log(),
             log_json: reader.log_json(),
         };
@@ -153,18 +165,36 @@ impl Reader {
         rates
     }
 
-    fn max_connections(&mut self) -> usize {
-        let name = "KARTA_MAX_CONNECTIONS";
+    fn count(&mut self, name: &str, default: usize, max: usize) -> usize {
         let Some(text) = self.get(name) else {
-            return MAX_CONNECTIONS;
+            return default;
         };
         match text.parse() {
-            Ok(n) if (1..=1_000_000).contains(&n) => n,
+            Ok(n) if (1..=max).contains(&n) => n,
             _ => {
-                self.wrong(name, format!("`{text}` is not a number from 1 to 1000000"));
-                MAX_CONNECTIONS
+                self.wrong(name, format!("`{text}` is not a number from 1 to {max}"));
+                default
             }
         }
+    }
+
+    /// Many compatible servers have no speech. One that is not the vendor's own is asked only where its models are named.
+    fn voice(&self, openai: Option<&OpenAiConfig>) -> Option<VoiceConfig> {
+        let openai = openai?;
+        let (stt, tts) = (self.get("OPENAI_STT_MODEL"), self.get("OPENAI_TTS_MODEL"));
+        let vendor = openai.base_url.starts_with(OPENAI_BASE_URL);
+        if !vendor && (stt.is_none() || tts.is_none()) {
+            return None;
+        }
+        Some(VoiceConfig {
+            base_url: openai.base_url.clone(),
+            api_key: openai.api_key.clone(),
+            stt_model: stt.unwrap_or_else(|| OPENAI_STT_MODEL.to_owned()),
+            tts_model: tts.unwrap_or_else(|| OPENAI_TTS_MODEL.to_owned()),
+            voice: self
+                .get("OPENAI_TTS_VOICE")
+                .unwrap_or_else(|| OPENAI_TTS_VOICE.to_owned()),
+        })
     }
 
     fn openai(&mut self) -> Option<OpenAiConfig> {
@@ -327,5 +357,28 @@ mod tests {
         )
         .expect("good");
         assert_eq!(config.openai.expect("configured").model, "m");
+    }
+
+    #[test]
+    fn speech_is_asked_of_the_vendor_or_of_a_server_whose_models_are_named() {
+        let voice = |variables: &[(&str, &str)]| {
+            let config = read("[::1]:0", variables).expect("good");
+            config.voice.map(|voice| (voice.stt_model, voice.voice))
+        };
+        let own = ("OPENAI_BASE_URL", "http://localhost:8000/v1");
+        assert_eq!(voice(&[own, ("OPENAI_STT_MODEL", "w")]), None);
+        let named = [
+            own,
+            ("OPENAI_STT_MODEL", "w"),
+            ("OPENAI_TTS_MODEL", "k"),
+            ("OPENAI_TTS_VOICE", "v"),
+        ];
+        assert_eq!(voice(&named), Some(("w".into(), "v".into())));
+        let vendor = voice(&[("OPENAI_API_KEY", "sk-1")]);
+        assert_eq!(
+            vendor,
+            Some((OPENAI_STT_MODEL.into(), OPENAI_TTS_VOICE.into()))
+        );
+        assert_eq!(voice(&[]), None);
     }
 }

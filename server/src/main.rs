@@ -12,6 +12,8 @@ use karta_server::config::Config;
 use karta_server::extract::Extractor;
 use karta_server::rtc::{Rtc, RtcConfig};
 use karta_server::session::Sessions;
+use karta_server::voice::engine::{self, Engines};
+use karta_server::voice::{CallSettings, Voices};
 use karta_server::{listen, retention, router, service};
 use std::io::Write;
 use std::process::ExitCode;
@@ -115,6 +117,7 @@ async fn serve(config: Config) -> Result<(), String> {
         store: store.clone(),
         sessions: sessions.clone(),
         rtc: Some(rtc.clone()),
+        voices: voices(&config),
         tokens,
         master: master.clone(),
         limits: Arc::new(Limits::new(&config.rates)),
@@ -148,6 +151,15 @@ async fn serve(config: Config) -> Result<(), String> {
         tracing::warn!("not everything ended in time; what was committed is safe");
     }
     Ok(())
+}
+
+fn voices(config: &Config) -> Voices {
+    let openai = match config.voice.clone() {
+        Some(voice) => engine::openai::engine(voice),
+        None => Err("no provider of speech is configured; set OPENAI_API_KEY, or OPENAI_STT_MODEL and OPENAI_TTS_MODEL of your server".into()),
+    };
+    let engines = Engines::new(engine::local::engine(), openai);
+    Voices::new(engines, config.max_calls, CallSettings::default())
 }
 
 /// The one line on stdout: scripts wait for it and read the real ports from it.

@@ -12,6 +12,7 @@ mod peer;
 mod ports;
 mod registry;
 mod sdp;
+mod talk;
 #[cfg(test)]
 mod tests;
 
@@ -50,7 +51,19 @@ pub trait Conversation: Send + Sync + 'static {
         session_id: &str,
         event: ClientEvent,
     ) -> Result<Accepted, Fault>;
+    /// Lets a call begin, or refuses: no voice for this agent, no engine, no place, a limit.
+    async fn begin_call(&self, who: &Principal, session_id: &str) -> Result<Begun, Fault>;
+    /// Puts what the visitor said aloud into the log.
+    async fn said(
+        &self,
+        who: &Principal,
+        session_id: &str,
+        utterance: &str,
+        words: &str,
+    ) -> Result<Accepted, Fault>;
 }
+
+pub use talk::Begun;
 
 pub type Frames = BoxStream<'static, Frame>;
 
@@ -87,6 +100,24 @@ impl Conversation for Sessions {
         event: ClientEvent,
     ) -> Result<Accepted, Fault> {
         Sessions::submit(self, who, session_id, event, None).await
+    }
+
+    /// What a server has for calls is not the sessions' business: a wrapper says it.
+    async fn begin_call(&self, _who: &Principal, _session_id: &str) -> Result<Begun, Fault> {
+        Err(Fault::refused(
+            ErrorCode::VoiceUnavailable,
+            "This agent cannot be talked to. Text works.",
+        ))
+    }
+
+    async fn said(
+        &self,
+        who: &Principal,
+        session_id: &str,
+        utterance: &str,
+        words: &str,
+    ) -> Result<Accepted, Fault> {
+        Sessions::said(self, who, session_id, utterance, words, None).await
     }
 }
 

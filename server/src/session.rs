@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+mod aloud;
 mod attributes;
 mod caps;
 mod check;
@@ -30,6 +31,7 @@ mod turn;
 mod wait;
 mod words;
 
+pub use aloud::{Aloud, AloudNews};
 pub use subscription::Subscription;
 
 /// Turns that run at once in this process; more wait their turn. Bounds memory and connections to the provider.
@@ -252,6 +254,16 @@ impl Sessions {
     ) -> Result<Accepted, Fault> {
         let hub = self.hub(who, id).await?;
         let order = check::order(event)?;
+        self.carry_out(hub, order, who, address).await
+    }
+
+    async fn carry_out(
+        &self,
+        hub: Arc<Hub>,
+        order: check::Order,
+        who: &Principal,
+        address: Option<&str>,
+    ) -> Result<Accepted, Fault> {
         if self.inner.closing.is_cancelled() {
             return Err(closing());
         }
@@ -266,6 +278,25 @@ impl Sessions {
             .spawn(async move { turn::carry_out(&inner, &hub, order, &sender).await })
             .await
             .map_err(|e| Fault::Internal(format!("carrying out an event: {e}")))?
+    }
+
+    /// Puts what the visitor said aloud into the log, and lets it be answered like a message. `id` is that of the utterance.
+    pub async fn said(
+        &self,
+        who: &Principal,
+        id: &str,
+        utterance: &str,
+        words: &str,
+        address: Option<&str>,
+    ) -> Result<Accepted, Fault> {
+        let hub = self.hub(who, id).await?;
+        self.carry_out(hub, check::said(utterance, words)?, who, address)
+            .await
+    }
+
+    /// For the call that speaks the session's answers from now on.
+    pub async fn aloud(&self, who: &Principal, id: &str) -> Result<Aloud, Fault> {
+        Ok(Aloud::begin(self.hub(who, id).await?))
     }
 
     /// Everything after the cursor, then the running part, then `session.synced`, then live.

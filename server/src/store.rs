@@ -124,6 +124,8 @@ pub struct Agent {
     pub response_delay_ms: u32,
     /// Conversations are deleted this many days after they were last used. None: kept.
     pub retention_days: Option<u32>,
+    /// How it is talked to: `off` (also empty), `auto` (the provider where one is configured, else the machine's own), `local`, `openai`.
+    pub voice: String,
     /// Visitors may send files. Kept for the release that takes them: nothing reads it yet, and `features.upload` stays false.
     pub upload_enabled: bool,
     pub widget_enabled: bool,

@@ -100,6 +100,8 @@ pub struct AgentView {
     pub response_delay_ms: u32,
     /// null: conversations are kept.
     pub retention_days: Option<u32>,
+    /// `off`, `auto`, `local` or `openai`.
+    pub voice: String,
     pub upload_enabled: bool,
     pub widget_enabled: bool,
     pub auth_mode: AuthMode,
@@ -224,6 +226,10 @@ impl AgentView {
             temperature: agent.temperature,
             response_delay_ms: agent.response_delay_ms,
             retention_days: agent.retention_days,
+            voice: match agent.voice.as_str() {
+                "" => "off".to_owned(),
+                _ => agent.voice,
+            },
             upload_enabled: agent.upload_enabled,
             widget_enabled: agent.widget_enabled,
             auth_mode: agent.auth_mode,

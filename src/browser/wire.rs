@@ -64,6 +64,9 @@ pub fn event(object: &JsValue) -> SessionEvent {
             })
             .collect(),
         offer_person: truth(object, "offer_person"),
+        // Of calls, which this side does not make yet.
+        state: None,
+        heard: None,
         // The widget shows what was said, and neither why the turn ended nor its bill.
         stop_reason: None,
         usage: None,

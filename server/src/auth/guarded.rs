@@ -7,7 +7,7 @@ use crate::auth::caller::{Caller, require_admitted};
 use crate::auth::limit::Action;
 use crate::auth::refresh::refuse_ended_family;
 use crate::error::Fault;
-use crate::rtc::{Conversation, Frames};
+use crate::rtc::{Begun, Conversation, Frames};
 use crate::session::{Frame, Principal};
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -100,6 +100,36 @@ impl Conversation for Guarded {
         self.app
             .sessions
             .submit(who, session_id, event, Some(&address))
+            .await
+    }
+
+    async fn begin_call(&self, who: &Principal, session_id: &str) -> Result<Begun, Fault> {
+        self.caller.limit(&self.app, Action::Call)?;
+        self.still_allowed().await?;
+        let agent = self.app.store.agent(&who.agent_id).await?;
+        let choice = agent.map(|agent| agent.voice).unwrap_or_default();
+        let (engine, place) = self.app.voices.admit(&choice)?;
+        Ok(Begun {
+            engine,
+            settings: self.app.voices.settings(),
+            aloud: self.app.sessions.aloud(who, session_id).await?,
+            place: Box::new(place),
+        })
+    }
+
+    async fn said(
+        &self,
+        who: &Principal,
+        session_id: &str,
+        utterance: &str,
+        words: &str,
+    ) -> Result<Accepted, Fault> {
+        self.caller.limit(&self.app, Action::Message)?;
+        self.still_allowed().await?;
+        let address = self.caller.address_mark(&self.app);
+        let sessions = &self.app.sessions;
+        sessions
+            .said(who, session_id, utterance, words, Some(&address))
             .await
     }
 }

@@ -40,6 +40,8 @@ pub enum Action {
     Message,
     /// A WebRTC offer.
     Connect,
+    /// A call that begins.
+    Call,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +91,9 @@ pub const RULES: &[(Action, Scope, &str, u32)] = &[
     (Action::Message, Scope::Visitor, "MESSAGES_PER_VISITOR", 40),
     (Action::Connect, Scope::Address, "CONNECTS_PER_ADDRESS", 120),
     (Action::Connect, Scope::Key, "CONNECTS_PER_KEY", 3_000),
+    (Action::Call, Scope::Address, "CALLS_PER_ADDRESS", 30),
+    (Action::Call, Scope::Key, "CALLS_PER_KEY", 600),
+    (Action::Call, Scope::Visitor, "CALLS_PER_VISITOR", 10),
 ];
 
 /// `n` in any `per`, all at once if need be.

@@ -7,6 +7,7 @@ use crate::service::patch::Patch;
 use crate::service::{ACCOUNT, ServiceError, knowledge};
 use crate::store::{Agent, Store};
 use crate::view::AgentView;
+use crate::voice::engine::CHOICES;
 use clap::{Args, Subcommand, ValueEnum};
 use karta_protocol::AuthMode;
 
@@ -78,6 +79,9 @@ pub struct Settings {
     /// Delete conversations this many days after they were last used (0: keep them).
     #[arg(long, value_name = "DAYS")]
     retention_days: Option<u32>,
+    /// Visitors may talk to it. auto: the provider where one is configured, else this machine's own engine (local).
+    #[arg(long, value_parser = CHOICES)]
+    voice: Option<String>,
     /// Visitors may send files, once this server takes any: it does not yet, and the widget offers none.
     #[arg(long)]
     upload: Option<Switch>,
@@ -202,6 +206,7 @@ fn change(name: Option<String>, settings: Settings) -> AgentChange {
         temperature: settings.temperature.unwrap_or_default(),
         response_delay_ms: settings.response_delay_ms,
         retention_days: settings.retention_days,
+        voice: settings.voice,
         upload_enabled: settings.upload.map(|s| matches!(s, Switch::On)),
         widget_enabled: settings.widget.map(|s| matches!(s, Switch::On)),
         auth_mode: settings.auth_mode.map(|who| match who {

@@ -52,7 +52,7 @@ pub async fn show(
         },
         branding,
         features: Features {
-            voice: false,
+            voice: app.rtc.is_some() && app.voices.available(&agent.voice),
             upload: false,
             widget_enabled: agent.widget_enabled,
         },

@@ -4,6 +4,7 @@
 use super::driver::{Command, Inbound};
 use super::peer::{FRAME_MAX_BYTES, Parcel};
 use super::registry::Seat;
+use super::talk::{self, Order, Talk};
 use super::{Conversation, Frames, PeerKey};
 use crate::error::Fault;
 use crate::session::{Frame, Principal};
@@ -23,6 +24,11 @@ const CREDIT_KB: usize = FRAME_MAX_BYTES / 1024;
 const REPLIES_MAX: usize = 16;
 /// A widget never sends one; a few are forgiven so that a developer sees the answer.
 const GARBAGE_MAX: u32 = 10;
+
+/// `voice.mute` and its like, waiting for a call that is busy for a moment.
+const ORDERS: usize = 16;
+/// What a call tells, waiting for a visitor who reads slowly.
+const NEWS: usize = 256;
 
 /// A subscription that ends sooner is not taken up again here: the widget comes back with its own backoff.
 const RESUBSCRIBE_AFTER: Duration = Duration::from_secs(1);
@@ -61,6 +67,7 @@ pub(super) async fn run(bridge: Bridge) {
         waiting: VecDeque::new(),
         submitting: None,
         garbage: 0,
+        call: None,
     };
     while let Step::GoOn = joint.step(&mut inbound).await {}
     let _ = joint.commands.send(Command::Close { key });
@@ -92,6 +99,13 @@ struct Joint {
     /// The event being carried out, with the message id that its refusal must name.
     submitting: Option<BoxFuture<'static, Submitted>>,
     garbage: u32,
+    call: Option<RunningCall>,
+}
+
+/// The visitor's hold on a call. Dropping it ends the call.
+struct RunningCall {
+    orders: mpsc::Sender<Order>,
+    news: mpsc::Receiver<SessionEvent>,
 }
 
 impl Joint {
@@ -118,6 +132,13 @@ impl Joint {
                 }
                 Step::GoOn
             }
+            news = news(&mut self.call) => {
+                match news {
+                    Some(event) => self.reply(&event),
+                    None => self.call = None,
+                }
+                Step::GoOn
+            }
             // While frames are carried out or wait for credit, `inbound` is not read; its end must be seen all the same.
             () = self.commands.closed() => Step::End,
         }
@@ -140,6 +161,15 @@ impl Joint {
                 });
                 Step::GoOn
             }
+            client::VOICE_START => self.begin_call().await,
+            client::VOICE_END => {
+                self.order_call(None);
+                Step::GoOn
+            }
+            client::VOICE_MUTE | client::VOICE_UNMUTE => {
+                self.order_call(Some(Order::Mute(event.kind == client::VOICE_MUTE)));
+                Step::GoOn
+            }
             client::HELLO => self.subscribe(event.after.unwrap_or(0)).await,
             _ => {
                 let (conversation, who, session_id) = (
@@ -153,6 +183,58 @@ impl Joint {
                 }));
                 Step::GoOn
             }
+        }
+    }
+
+    /// Asking twice is harmless: the call that runs goes on.
+    async fn begin_call(&mut self) -> Step {
+        if self.call.is_some() {
+            return Step::GoOn;
+        }
+        let begun = self.conversation.begin_call(&self.who, &self.session_id);
+        match begun.await {
+            Ok(begun) => {
+                let (sender, packets) = mpsc::channel(talk::PACKETS);
+                let (orders, ordered) = mpsc::channel(ORDERS);
+                let (news, told) = mpsc::channel(NEWS);
+                let talk = Talk {
+                    conversation: self.conversation.clone(),
+                    who: self.who.clone(),
+                    session_id: self.session_id.clone(),
+                    key: self.key,
+                    commands: self.commands.clone(),
+                    packets,
+                    orders: ordered,
+                    news,
+                    begun,
+                };
+                let packets = Some(sender);
+                let key = self.key;
+                let _ = self.commands.send(Command::Listen { key, packets });
+                tokio::spawn(talk.run());
+                self.call = Some(RunningCall { orders, news: told });
+            }
+            Err(fault) => {
+                self.refuse(None, &fault);
+                self.reply(&talk::state("ended", Some("refused")));
+            }
+        }
+        Step::GoOn
+    }
+
+    /// None: it ends. Without a call there is nothing to do.
+    fn order_call(&mut self, order: Option<Order>) {
+        match (&self.call, order) {
+            (Some(call), Some(order)) => {
+                let _ = call.orders.try_send(order);
+            }
+            (Some(_), None) => {
+                self.call = None;
+                let (key, packets) = (self.key, None);
+                let _ = self.commands.send(Command::Listen { key, packets });
+                self.reply(&talk::state("ended", None));
+            }
+            (None, _) => {}
         }
     }
 
@@ -233,25 +315,7 @@ impl Joint {
     }
 
     fn refuse(&mut self, id: Option<String>, fault: &Fault) {
-        let (message, retry_after_seconds) = match fault {
-            Fault::Refused {
-                message,
-                retry_after_seconds,
-                ..
-            } => (message.clone(), *retry_after_seconds),
-            Fault::Internal(detail) => {
-                tracing::error!(session_id = %self.session_id, %detail, "client event failed");
-                ("The server failed to carry this out.".to_owned(), None)
-            }
-        };
-        self.reply(&SessionEvent {
-            kind: EventType::Error,
-            id,
-            code: Some(fault.code().as_str().to_owned()),
-            message: Some(message),
-            retry_after_seconds,
-            ..Default::default()
-        });
+        self.reply(&refusal(id, fault, &self.session_id));
     }
 
     fn reply(&mut self, event: &SessionEvent) {
@@ -259,6 +323,29 @@ impl Joint {
         if let Ok(json) = serde_json::to_string(event) {
             self.waiting.push_back(json.into());
         }
+    }
+}
+
+/// What the visitor is told of a refusal: nothing of what went wrong inside.
+pub(super) fn refusal(id: Option<String>, fault: &Fault, session_id: &str) -> SessionEvent {
+    let (message, retry_after_seconds) = match fault {
+        Fault::Refused {
+            message,
+            retry_after_seconds,
+            ..
+        } => (message.clone(), *retry_after_seconds),
+        Fault::Internal(detail) => {
+            tracing::error!(session_id, %detail, "client event failed");
+            ("The server failed to carry this out.".to_owned(), None)
+        }
+    };
+    SessionEvent {
+        kind: EventType::Error,
+        id,
+        code: Some(fault.code().as_str().to_owned()),
+        message: Some(message),
+        retry_after_seconds,
+        ..Default::default()
     }
 }
 
@@ -270,6 +357,13 @@ fn cost_kb(text: &str) -> u32 {
 async fn next(frames: &mut Option<Frames>) -> Option<Frame> {
     match frames {
         Some(frames) => frames.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn news(call: &mut Option<RunningCall>) -> Option<SessionEvent> {
+    match call {
+        Some(call) => call.news.recv().await,
         None => std::future::pending().await,
     }
 }

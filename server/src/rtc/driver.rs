@@ -11,6 +11,7 @@ use super::demux::{self, Datagram};
 use super::peer::{End, Outbox, Parcel, Peer, PeerEvent, Unacceptable};
 use super::ports::Ports;
 use crate::error::Fault;
+use crate::voice::{Frame, Packet};
 use roster::Roster;
 use std::io;
 use std::net::SocketAddr;
@@ -41,6 +42,16 @@ pub(super) enum Command {
     Send {
         key: PeerKey,
         parcel: Parcel,
+    },
+    /// The visitor's audio goes there from now on; None: nowhere.
+    Listen {
+        key: PeerKey,
+        packets: Option<mpsc::Sender<Packet>>,
+    },
+    /// Audio for the visitor.
+    Speak {
+        key: PeerKey,
+        frame: Frame,
     },
     Restart {
         key: PeerKey,
@@ -170,6 +181,11 @@ impl Driver {
         match command {
             Command::Add { key, peer, inbound } => self.roster.add(key, peer, inbound),
             Command::Send { key, parcel } => self.step(key, |peer, out| peer.send(parcel, out)),
+            Command::Listen { key, packets } => self.roster.listen(key, packets),
+            Command::Speak { key, frame } => {
+                let now = Instant::now();
+                self.step(key, |peer, out| peer.speak(frame, now, out));
+            }
             Command::Restart { key, remote, reply } => {
                 let mut outcome = None;
                 self.step(key, |peer, out| outcome = Some(peer.restart(remote, out)));
@@ -312,6 +328,13 @@ impl Driver {
                 PeerEvent::Frame(text) => Inbound::Frame(text),
                 PeerEvent::Garbage => Inbound::Garbage,
                 PeerEvent::Ended(end) => return Some(end),
+                PeerEvent::Audio(packet) => {
+                    // Nobody listens, or not fast enough: dropped, like on a bad line.
+                    if let Some(packets) = &slot.packets {
+                        let _ = packets.try_send(packet);
+                    }
+                    continue;
+                }
             };
             slot.peer.heard(now);
             match slot.inbound.try_send(message) {

@@ -3,11 +3,12 @@
 //!
 //! Full ICE, as it measured faster than ICE-lite. Remote candidates are ignored on purpose: our addresses are reachable by
 //! definition, so the browser's check always finds us and makes a peer-reflexive candidate, while following an offer's
-//! list would let anybody point our packets at third parties or at our own network. Audio is accepted and not answered yet.
+//! list would let anybody point our packets at third parties or at our own network. Audio is taken apart only while a call listens.
 
 use super::demux;
 use super::sdp::{self, Offer};
 use crate::error::Fault;
+use crate::voice::{Frame, Packet};
 use karta_protocol::{DATA_CHANNEL_LABEL, ErrorCode};
 use rand::Rng;
 use std::collections::VecDeque;
@@ -18,6 +19,8 @@ use std::time::{Duration, Instant};
 use str0m::change::SdpOffer;
 use str0m::channel::ChannelId;
 use str0m::config::{CryptoProvider, DtlsCert};
+use str0m::format::Codec;
+use str0m::media::{Frequency, MediaKind, MediaTime, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceCreds, Input, Output, RtcError};
 use tokio::sync::OwnedSemaphorePermit;
@@ -28,6 +31,8 @@ const CHANNEL_HIGH_WATER_BYTES: usize = 64 * 1024;
 pub(super) const FRAME_MAX_BYTES: usize = 256 * 1024;
 /// Longest frame taken from a browser: a full message of 16 kB in which every byte is escaped as `\u00xx`, and its envelope.
 const INBOUND_MAX_BYTES: u32 = 128 * 1024;
+/// Packets that wait for one before them: 100 ms. Then it is lost, and the call makes something up.
+const REORDERED_MAX: usize = 5;
 /// Outputs after one input. A handshake flight or a full channel are some hundred; more means str0m turns in a circle.
 const OUTPUTS_MAX: usize = 20_000;
 
@@ -106,6 +111,7 @@ pub(super) enum PeerEvent {
     /// The `karta` channel is open.
     Open,
     Frame(String),
+    Audio(Packet),
     /// Binary, or not UTF-8, or on another channel.
     Garbage,
     /// The last one.
@@ -128,6 +134,9 @@ pub(super) struct Peer {
     settings: Arc<Settings>,
     channel: Option<ChannelId>,
     outgoing: VecDeque<Parcel>,
+    /// The audio section, and whether somebody listens.
+    audio: Option<Mid>,
+    listening: bool,
     /// When the driver gives this peer up unless something happens.
     patience_until: Instant,
     rtc_deadline: Instant,
@@ -162,6 +171,7 @@ impl Peer {
             .set_stats_interval(None)
             .clear_codecs()
             .enable_opus(true, false)
+            .set_reordering_size_audio(REORDERED_MAX)
             .set_sctp_max_message_size(INBOUND_MAX_BYTES)
             .set_sctp_max_buffered_amount(FRAME_MAX_BYTES + CHANNEL_HIGH_WATER_BYTES)
             .build(now);
@@ -182,6 +192,8 @@ impl Peer {
             settings,
             channel: None,
             outgoing: VecDeque::new(),
+            audio: None,
+            listening: false,
             rtc_deadline: now,
             end: None,
         };
@@ -263,6 +275,34 @@ impl Peer {
             );
         }
         self.outgoing.push_back(parcel);
+        self.drain(out);
+    }
+
+    /// Whether audio that comes is wanted.
+    pub fn listen(&mut self, listening: bool) {
+        self.listening = listening;
+    }
+
+    /// Sends 20 ms of speech. Without a path, or without an audio section that takes Opus, it is lost like any packet.
+    pub fn speak(&mut self, frame: Frame, now: Instant, out: &mut Outbox) {
+        let Some(writer) = self.audio.and_then(|mid| self.rtc.writer(mid)) else {
+            return;
+        };
+        let opus = writer
+            .payload_params()
+            .find(|p| p.spec().codec == Codec::Opus);
+        let Some(pt) = opus.map(|params| params.pt()) else {
+            return;
+        };
+        let time = MediaTime::new(frame.time, Frequency::FORTY_EIGHT_KHZ);
+        let writer = writer.start_of_talkspurt(frame.first);
+        if let Err(error) = writer.write(pt, now, time, frame.payload) {
+            tracing::trace!(%error, "audio not sent");
+        }
+        // str0m takes one frame between two looks at the clock; a call that catches up sends several.
+        if let Err(error) = self.rtc.handle_input(Input::Timeout(now)) {
+            return self.finish(End::Failed(error.to_string()), out);
+        }
         self.drain(out);
     }
 
@@ -369,8 +409,18 @@ impl Peer {
                 self.finish(End::ClosedByRemote, out);
             }
             Event::Closed => self.finish(End::ClosedByRemote, out),
+            Event::MediaAdded(media) if media.kind == MediaKind::Audio => {
+                self.audio.get_or_insert(media.mid);
+            }
+            Event::MediaData(data) if self.listening && Some(data.mid) == self.audio => {
+                out.events.push(PeerEvent::Audio(Packet {
+                    seq: **data.seq_range.end(),
+                    time: data.time.numer(),
+                    payload: data.data.to_vec(),
+                }));
+            }
             // Also `IceConnectionStateChange(Disconnected)`: a path may come back (Wi-Fi to mobile, ICE restart), and the silence
-            // rule ends what does not. Audio (`MediaData`) is accepted and unheard until the voice pipeline is there.
+            // rule ends what does not.
             _ => {}
         }
     }

@@ -6,6 +6,7 @@ mod connect;
 mod fake;
 mod lifetime;
 mod offers;
+mod voice;
 
 use super::Rtc;
 use super::driver::{Command, Counts};

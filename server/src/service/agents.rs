@@ -3,6 +3,7 @@
 use super::patch::Patch;
 use super::{CHANGING, ServiceError, image_address, knowledge, line};
 use crate::store::{Agent, Store, new_id, now_ms};
+use crate::voice::engine::CHOICES;
 use karta_protocol::AuthMode;
 
 /// The agent that a new server begins with.
@@ -28,6 +29,8 @@ pub struct AgentChange {
     pub response_delay_ms: Option<u32>,
     /// 0: conversations are kept.
     pub retention_days: Option<u32>,
+    /// One of [`CHOICES`].
+    pub voice: Option<String>,
     pub upload_enabled: Option<bool>,
     pub widget_enabled: Option<bool>,
     pub auth_mode: Option<AuthMode>,
@@ -183,6 +186,14 @@ fn changed(mut agent: Agent, change: AgentChange) -> Result<Agent, ServiceError>
             ));
         }
         agent.runtime = runtime;
+    }
+    if let Some(voice) = change.voice {
+        if !CHOICES.contains(&voice.as_str()) {
+            return Err(ServiceError::Invalid(
+                "the voice must be off, auto, local or openai".into(),
+            ));
+        }
+        agent.voice = voice;
     }
     if let Some(model) = change.model {
         agent.model = optional(&model, |text| line("the model", text, 200))?;

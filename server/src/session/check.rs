@@ -10,6 +10,11 @@ pub enum Order {
         id: String,
         text: String,
     },
+    /// Said aloud, and recognised on the server.
+    Said {
+        id: String,
+        text: String,
+    },
     Interrupt,
     Retry,
     Feedback {
@@ -39,6 +44,11 @@ pub fn order(event: ClientEvent) -> Result<Order, Fault> {
         client::TOOL_CONFIRMATION => {
             Err(invalid("No tool of this session waits for a confirmation."))
         }
+        client::VOICE_START | client::VOICE_END | client::VOICE_MUTE | client::VOICE_UNMUTE => {
+            Err(invalid(
+                "A call belongs to its connection: send voice events through its data channel.",
+            ))
+        }
         "" => Err(invalid(
             "`type` is missing; for a message it is \"user.message\".",
         )),
@@ -46,6 +56,14 @@ pub fn order(event: ClientEvent) -> Result<Order, Fault> {
             "Unknown `type`. Use user.message, user.interrupt, user.retry or user.feedback.",
         )),
     }
+}
+
+/// What was recognised of what the visitor said.
+pub fn said(utterance: &str, words: &str) -> Result<Order, Fault> {
+    Ok(Order::Said {
+        id: id("id", Some(utterance.to_owned()))?,
+        text: text(Some(words.to_owned()))?,
+    })
 }
 
 fn id(field: &str, id: Option<String>) -> Result<String, Fault> {

@@ -39,6 +39,8 @@ pub fn read(events: &[SessionEvent]) -> Conversation {
             | EventType::SessionError
             | EventType::LimitReached
             | EventType::Synced
+            | EventType::VoiceState
+            | EventType::VoiceCut
             | EventType::Pong
             | EventType::Error
             | EventType::Unknown => {}

@@ -2,7 +2,7 @@
 //! A hub lives as long as a subscription, a turn or a request holds it; the log is the truth, so losing a hub loses nothing.
 
 use super::wait::{self, Waiting};
-use super::{Frame, Inner, turn, words};
+use super::{Frame, Inner, aloud, turn, words};
 use crate::error::Fault;
 use crate::store::{Appended, Charge, SessionRecord, Store, StoreError};
 use karta_protocol::{EventType, SessionEvent, SessionStatus};
@@ -21,6 +21,8 @@ pub struct Hub {
     /// Held from before a commit until it is announced: readers see the log's order, and there is one turn at a time.
     pub gate: tokio::sync::Mutex<Gate>,
     fan: Mutex<Fan>,
+    /// Of the call that speaks the answers, if there is one.
+    pub voice: aloud::Voice,
 }
 
 #[derive(Default)]
@@ -178,6 +180,8 @@ impl Hub {
                     | EventType::SessionError
                     | EventType::LimitReached
                     | EventType::Synced
+                    | EventType::VoiceState
+                    | EventType::VoiceCut
                     | EventType::Pong
                     | EventType::Error
                     | EventType::Unknown => {}
@@ -228,6 +232,15 @@ impl Hub {
             .as_ref()
             .map(|part| part.text.clone())
             .unwrap_or_default()
+    }
+
+    /// Ends the running part after so many bytes: the rest was never heard.
+    pub fn keep(&self, part_id: &str, bytes: usize) {
+        let mut fan = self.fan();
+        if let Some(part) = fan.part.as_mut().filter(|part| part.id == part_id) {
+            let end = part.text.floor_char_boundary(bytes);
+            part.text.truncate(end);
+        }
     }
 
     /// Tells every reader to forget the part that it has seen begin: no end of it will come.
@@ -295,6 +308,7 @@ impl Hubs {
             record: OnceCell::new(),
             gate: tokio::sync::Mutex::new(Gate::default()),
             fan: Mutex::new(Fan::default()),
+            voice: aloud::Voice::default(),
         });
         known.hubs.insert(id.to_owned(), Arc::downgrade(&hub));
         hub

@@ -1,5 +1,6 @@
 //! Sessions over a real SQLite file, with a runtime that does as the test says.
 
+mod aloud;
 mod caps;
 mod owners;
 mod readers;

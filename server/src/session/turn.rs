@@ -44,6 +44,15 @@ pub async fn carry_out(
             };
             say(inner, hub, record, &mut gate, message, sender).await
         }
+        Order::Said { id, text } => {
+            let transcript = SessionEvent {
+                kind: EventType::UserTranscript,
+                id: Some(id),
+                text: Some(text),
+                ..SessionEvent::default()
+            };
+            say(inner, hub, record, &mut gate, transcript, sender).await
+        }
         Order::Interrupt => {
             if let Some(turn) = &gate.running {
                 turn.cancel();
@@ -214,11 +223,31 @@ async fn run(
             part_id: new_id("p"),
             spent: Mutex::default(),
         };
-        let answer = AssertUnwindSafe(answer(inner, record, turn_seq, &sink)).catch_unwind();
+        let answer = async {
+            let answer = AssertUnwindSafe(answer(inner, record, turn_seq, &sink));
+            let answer = answer.catch_unwind().await;
+            if matches!(answer, Ok(Ok(_))) {
+                // A server that stops keeps the answer as it was written.
+                tokio::select! {
+                    () = hub.voice.heard_out(&sink.part_id, hub.written().len()) => {}
+                    () = inner.closing.cancelled() => {}
+                }
+            }
+            answer
+        };
         let end = tokio::select! {
             biased;
             () = inner.halted.cancelled() => return,
-            () = interrupted.cancelled() => End::Interrupted,
+            () = interrupted.cancelled() => {
+                if let Some(heard) = hub.voice.heard_of(&sink.part_id) {
+                    hub.keep(&sink.part_id, heard);
+                }
+                End::Interrupted
+            }
+            () = hub.voice.cut(&sink.part_id) => {
+                hub.keep(&sink.part_id, hub.voice.heard_of(&sink.part_id).unwrap_or(usize::MAX));
+                End::Interrupted
+            }
             result = answer => match result {
                 Ok(Ok(_)) if hub.written().trim().is_empty() => {
                     End::Failed(AgentFailure::Broken("an empty answer".into()))

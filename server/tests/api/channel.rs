@@ -139,3 +139,41 @@ async fn a_restart_of_the_server_is_said_on_the_channel() {
     server.app.stopping.cancel();
     client.until("close", |c| c.ended).await;
 }
+
+#[tokio::test]
+async fn without_a_speech_engine_there_is_no_voice_and_text_goes_on() {
+    let server = server(Rates::off()).await;
+    let (token, session) = server.session().await;
+    let (mut client, _) = open(&server, &token, &session).await;
+    hello(&mut client, 0).await;
+    client.send(r#"{"type":"voice.start"}"#);
+    client
+        .until("the refusal", |c| c.has(r#""state":"ended""#))
+        .await;
+    assert!(
+        client.has(r#""code":"voice_unavailable""#),
+        "{:?}",
+        client.frames
+    );
+    // Without a call these mean nothing, and do no harm.
+    for kind in ["voice.mute", "voice.unmute", "voice.end"] {
+        client.send(&format!(r#"{{"type":"{kind}"}}"#));
+    }
+    client.send(r#"{"type":"user.message","id":"m1","text":"typed then"}"#);
+    client
+        .until("the answer", |c| c.has("session.status_idle"))
+        .await;
+}
+
+#[tokio::test]
+async fn a_call_cannot_begin_over_https() {
+    let server = Server::start().await;
+    let (token, session) = server.session().await;
+    for kind in ["voice.start", "voice.end", "voice.mute", "voice.unmute"] {
+        let event = serde_json::json!({"type": kind});
+        let call = post(&format!("/sessions/{session}/events"))
+            .bearer(&token)
+            .json(&event);
+        server.call(call).await.refused(400, "request_invalid");
+    }
+}

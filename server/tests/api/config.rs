@@ -1,14 +1,23 @@
 //! GET /config.
 
 use crate::server::{Server, get};
+use async_trait::async_trait;
 use axum::http::StatusCode;
 use karta_protocol::{AuthMode, LauncherPosition};
+use karta_server::app::App;
+use karta_server::router;
 use karta_server::service::agents::AgentChange;
 use karta_server::service::branding::BrandingChange;
 use karta_server::service::caps::CapsChange;
 use karta_server::service::patch::Patch;
 use karta_server::service::{ACCOUNT, branding, keys};
+use karta_server::voice::engine::{
+    Engine, Engines, SoFar, SpeechFailure, SpeechToText, TextToSpeech,
+};
+use karta_server::voice::{CallSettings, Voices};
 use serde_json::json;
+use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// A server whose owner has set everything that can be set.
 async fn full() -> Server {
@@ -26,6 +35,7 @@ async fn full() -> Server {
             temperature: Patch::Set(0.25),
             response_delay_ms: Some(7_777),
             retention_days: Some(333),
+            voice: text("auto"),
             upload_enabled: Some(false),
             widget_enabled: Some(true),
             auth_mode: Some(AuthMode::Guest),
@@ -220,5 +230,65 @@ async fn bad_keys_have_their_own_errors() {
             .call(get(&format!("/config{query}")))
             .await
             .refused(status, code);
+    }
+}
+
+/// An engine that is there, and never asked.
+struct Mute;
+
+#[async_trait]
+impl SpeechToText for Mute {
+    async fn transcribe(
+        &self,
+        _: mpsc::Receiver<Vec<i16>>,
+        _: &dyn SoFar,
+    ) -> Result<String, SpeechFailure> {
+        Ok(String::new())
+    }
+}
+
+#[async_trait]
+impl TextToSpeech for Mute {
+    async fn speak(&self, _: &str, _: &mpsc::Sender<Vec<i16>>) -> Result<(), SpeechFailure> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn voice_is_offered_where_the_agent_may_talk_and_an_engine_is_there() {
+    for (choice, engine, over_rtc, offered) in [
+        ("auto", true, true, true),
+        ("local", true, true, true),
+        ("off", true, true, false),
+        ("auto", false, true, false),
+        ("auto", true, false, false),
+    ] {
+        let mut server = match over_rtc {
+            true => crate::channel::server(karta_server::auth::limit::Rates::off()).await,
+            false => Server::start().await,
+        };
+        let engines = match engine {
+            true => Engines::only(Engine {
+                ears: Arc::new(Mute),
+                mouth: Arc::new(Mute),
+            }),
+            false => Engines::none(),
+        };
+        server.router = router::build(App {
+            voices: Voices::new(engines, 1, CallSettings::default()),
+            ..server.app.clone()
+        });
+        let change = AgentChange {
+            voice: Some(choice.into()),
+            ..AgentChange::default()
+        };
+        server.change_agent(change).await;
+        let path = format!("/config?client_key={}", server.key.public_key);
+        let reply = server.call(get(&path)).await;
+        assert_eq!(
+            reply.json()["features"]["voice"],
+            json!(offered),
+            "{choice} {engine} {over_rtc}"
+        );
     }
 }

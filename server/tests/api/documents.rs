@@ -54,7 +54,7 @@ fn every_call_and_event_is_in_the_protocol() {
     }
     let events = include_str!("../../../protocol/src/event.rs");
     for name in events.split('"').filter(|text| {
-        ["user.", "agent.", "session."]
+        ["user.", "agent.", "session.", "voice."]
             .iter()
             .any(|kind| text.starts_with(kind))
             && !text.contains(' ')

@@ -19,6 +19,8 @@ use karta_server::service::{self, ACCOUNT, agents, keys};
 use karta_server::session::Sessions;
 use karta_server::store::WidgetKey;
 use karta_server::store::sqlite::SqliteStore;
+use karta_server::voice::engine::Engines;
+use karta_server::voice::{CallSettings, Voices};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -83,6 +85,7 @@ impl Server {
             store: store.clone(),
             sessions,
             rtc,
+            voices: Voices::new(Engines::none(), 1, CallSettings::default()),
             tokens,
             master: master.clone(),
             limits: Arc::new(Limits::new(&rates)),

@@ -78,7 +78,11 @@ impl Log {
             EventType::Synced => self.synced(event),
             EventType::AgentMessage if event.delta => self.delta(event, alone),
             // The thinking is shown as typing, which the turn's beginning has started already.
-            EventType::AgentThinking | EventType::Pong | EventType::Error => Applied::Nothing,
+            EventType::AgentThinking
+            | EventType::VoiceState
+            | EventType::VoiceCut
+            | EventType::Pong
+            | EventType::Error => Applied::Nothing,
             EventType::UserMessage
             | EventType::UserTranscript
             | EventType::AgentMessage
@@ -126,6 +130,8 @@ impl Log {
             | EventType::AgentToolResult
             | EventType::AgentThinking
             | EventType::Synced
+            | EventType::VoiceState
+            | EventType::VoiceCut
             | EventType::Pong
             | EventType::Error
             | EventType::Unknown => Applied::Nothing,

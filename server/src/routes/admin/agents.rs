@@ -50,6 +50,9 @@ pub struct AgentSettings {
     #[serde(default)]
     #[schema(value_type = Option<u32>)]
     retention_days: Patch<u32>,
+    /// `off`, `auto`, `local` or `openai`.
+    #[serde(default, deserialize_with = "present")]
+    voice: Option<String>,
     #[serde(default, deserialize_with = "present")]
     upload_enabled: Option<bool>,
     #[serde(default, deserialize_with = "present")]
@@ -106,6 +109,7 @@ impl From<AgentSettings> for AgentChange {
                 Patch::Clear => Some(0),
                 Patch::Set(days) => Some(days),
             },
+            voice: body.voice,
             upload_enabled: body.upload_enabled,
             widget_enabled: body.widget_enabled,
             auth_mode: body.auth_mode,

@@ -3,6 +3,7 @@
 use super::Inbound;
 use crate::rtc::PeerKey;
 use crate::rtc::peer::Peer;
+use crate::voice::Packet;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -22,6 +23,8 @@ pub struct Roster {
 pub struct Slot {
     pub peer: Box<Peer>,
     pub inbound: mpsc::Sender<Inbound>,
+    /// Of the call, if there is one.
+    pub packets: Option<mpsc::Sender<Packet>>,
     ufrag: String,
     addresses: VecDeque<SocketAddr>,
     deadline: Instant,
@@ -36,6 +39,7 @@ impl Roster {
         let slot = Slot {
             peer,
             inbound,
+            packets: None,
             ufrag,
             addresses: VecDeque::new(),
             deadline,
@@ -54,6 +58,13 @@ impl Roster {
             }
         }
         Some(slot.peer)
+    }
+
+    pub fn listen(&mut self, key: PeerKey, packets: Option<mpsc::Sender<Packet>>) {
+        if let Some(slot) = self.peers.get_mut(&key) {
+            slot.peer.listen(packets.is_some());
+            slot.packets = packets;
+        }
     }
 
     pub fn slot(&mut self, key: PeerKey) -> Option<&mut Slot> {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::ChannelId;
-use str0m::media::{Direction, MediaKind};
+use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 use tokio::net::UdpSocket;
@@ -23,6 +23,15 @@ pub struct Client {
     pub frames: Vec<String>,
     /// Everything sent so far, for replays.
     pub sent: Vec<Vec<u8>>,
+    audio: Mid,
+    audio_time: u64,
+    /// Audio that came: payloads.
+    pub heard: Vec<Vec<u8>>,
+    /// Loses one audio packet in ten and lets another overtake its successor.
+    pub bad_line: bool,
+    rtp_count: u64,
+    held: Option<(Vec<u8>, SocketAddr)>,
+    pub limit: Duration,
 }
 
 impl Client {
@@ -38,7 +47,7 @@ impl Client {
             .build(Instant::now());
         rtc.add_local_candidate(Candidate::host(address, Protocol::Udp).unwrap());
         let mut change = rtc.sdp_api();
-        change.add_media(MediaKind::Audio, Direction::SendRecv, None, None, None);
+        let audio = change.add_media(MediaKind::Audio, Direction::SendRecv, None, None, None);
         let channel = change.add_channel(karta_protocol::DATA_CHANNEL_LABEL.into());
         let (offer, pending) = change.apply().unwrap();
         let client = Client {
@@ -51,6 +60,13 @@ impl Client {
             ended: false,
             frames: Vec::new(),
             sent: Vec::new(),
+            audio,
+            audio_time: 0,
+            heard: Vec::new(),
+            bad_line: false,
+            rtp_count: 0,
+            held: None,
+            limit: LIMIT,
         };
         (client, offer.to_sdp_string())
     }
@@ -89,18 +105,25 @@ impl Client {
 
     /// Drives the client until the condition holds.
     pub async fn until(&mut self, what: &str, done: impl Fn(&Client) -> bool) {
-        let give_up = Instant::now() + LIMIT;
+        let give_up = Instant::now() + self.limit;
         let mut seen = None;
         loop {
             let deadline = self.drain().await;
             // Conditions read all frames; asking only after a change keeps long replays linear.
-            let state = (self.frames.len(), self.open, self.ended, self.sent.len());
+            let state = (
+                self.frames.len(),
+                self.open,
+                self.ended,
+                self.sent.len(),
+                self.heard.len(),
+            );
             if seen.replace(state) != Some(state) && done(self) {
                 return;
             }
             assert!(
                 Instant::now() < give_up,
-                "{what}: not within {LIMIT:?}; {} frames, last {:.200?}",
+                "{what}: not within {:?}; {} frames, last {:.200?}",
+                self.limit,
                 self.frames.len(),
                 self.frames.last()
             );
@@ -129,6 +152,53 @@ impl Client {
         }
     }
 
+    async fn post(&mut self, packet: Vec<u8>, to: SocketAddr) {
+        let is_rtp = (128..192).contains(&packet[0]);
+        let mut packets = vec![(packet, to)];
+        if self.bad_line && is_rtp {
+            self.rtp_count += 1;
+            match self.rtp_count % 10 {
+                3 => return,
+                6 => {
+                    self.held = packets.pop();
+                    return;
+                }
+                _ => packets.extend(self.held.take()),
+            }
+        }
+        for (packet, to) in packets {
+            self.socket.send_to(&packet, to).await.unwrap();
+        }
+    }
+
+    /// Sends audio packets as a browser does, 20 ms apart.
+    pub async fn speak(&mut self, payloads: &[Vec<u8>]) {
+        for payload in payloads {
+            let next = Instant::now() + Duration::from_millis(20);
+            self.write_audio(payload);
+            self.drive(next).await;
+        }
+    }
+
+    pub fn write_audio(&mut self, payload: &[u8]) {
+        self.audio_time += 960;
+        let time = MediaTime::new(self.audio_time, Frequency::FORTY_EIGHT_KHZ);
+        let writer = self.rtc.writer(self.audio).expect("an audio section");
+        let pt = writer.payload_params().next().expect("Opus").pt();
+        writer.write(pt, Instant::now(), time, payload).unwrap();
+    }
+
+    /// Drives the client until then.
+    pub async fn drive(&mut self, until: Instant) {
+        loop {
+            let deadline = self.drain().await;
+            if Instant::now() >= until {
+                return;
+            }
+            self.turn(deadline.min(until)).await;
+        }
+    }
+
     pub async fn drain(&mut self) -> Instant {
         loop {
             match self.rtc.poll_output().unwrap() {
@@ -136,16 +206,15 @@ impl Client {
                     if self.sent.len() < 32 {
                         self.sent.push(packet.contents.to_vec());
                     }
-                    self.socket
-                        .send_to(&packet.contents, packet.destination)
-                        .await
-                        .unwrap();
+                    self.post(packet.contents.to_vec(), packet.destination)
+                        .await;
                 }
                 Output::Timeout(at) => return at,
                 Output::Event(Event::ChannelOpen(id, _)) if id == self.channel => self.open = true,
                 Output::Event(Event::ChannelData(data)) => {
                     self.frames.push(String::from_utf8(data.data).unwrap());
                 }
+                Output::Event(Event::MediaData(data)) => self.heard.push(data.data.to_vec()),
                 Output::Event(Event::ChannelClose(_) | Event::Closed) => self.ended = true,
                 Output::Event(_) => {}
             }

@@ -1,6 +1,6 @@
 //! A conversation that keeps its log in memory: `user.message` becomes a durable event that every reader sees.
 
-use super::super::{Conversation, Frames};
+use super::super::{Begun, Conversation, Frames};
 use crate::error::Fault;
 use crate::session::{Frame, Principal};
 use async_trait::async_trait;
@@ -134,6 +134,21 @@ impl Conversation for FakeConversation {
         let text = event.text.unwrap_or_default();
         assert_ne!(text, "panic", "asked for by a test");
         let seq = self.say(&text);
+        Ok(Accepted { seq: Some(seq) })
+    }
+
+    async fn begin_call(&self, _who: &Principal, _session_id: &str) -> Result<Begun, Fault> {
+        Err(Fault::refused(ErrorCode::VoiceUnavailable, "no voice"))
+    }
+
+    async fn said(
+        &self,
+        _who: &Principal,
+        _session_id: &str,
+        _utterance: &str,
+        words: &str,
+    ) -> Result<Accepted, Fault> {
+        let seq = self.say(words);
         Ok(Accepted { seq: Some(seq) })
     }
 }

@@ -188,6 +188,8 @@ async fn append(
             | EventType::SessionError
             | EventType::LimitReached
             | EventType::Synced
+            | EventType::VoiceState
+            | EventType::VoiceCut
             | EventType::Pong
             | EventType::Error
             | EventType::Unknown => {}
