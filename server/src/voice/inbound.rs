@@ -69,11 +69,18 @@ impl Inbound {
         }
         let lost = packet.seq - last > 1;
         let concealed = if lost { hole.min(CONCEAL_MAX) } else { 0 };
-        if concealed > 0 {
-            out.push(Heard::Sound(self.decoder.conceal(concealed)));
+        // The end of the hole may be in the packet after it; what comes before that is made up, and of a long hole is silence.
+        let copied = duration(&packet.payload).filter(|copied| *copied <= concealed);
+        let made_up = concealed - copied.unwrap_or(0);
+        if made_up > 0 {
+            out.push(Heard::Sound(self.decoder.conceal(made_up)));
         }
         if hole > concealed {
             out.push(Heard::Silence(samples(hole - concealed)));
+        }
+        if let Some(copied) = copied {
+            let copy = self.decoder.recover(&packet.payload);
+            out.push(Heard::Sound(copy.unwrap_or_else(|| vec![0; copied])));
         }
     }
 

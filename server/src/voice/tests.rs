@@ -1,7 +1,10 @@
 //! Sounds that the tests of this module share.
 
 use super::codec::Encoder;
-use super::{FRAME, HEARD_RATE};
+use super::engine::Engines;
+use super::{CallSettings, FRAME, HEARD_RATE, Voices};
+use crate::error::Fault;
+use karta_protocol::ErrorCode;
 
 /// Half of full scale: -9 dBFS.
 pub fn tone(rate: u32, hertz: f64, ms: u32) -> Vec<i16> {
@@ -28,4 +31,28 @@ pub fn question() -> Vec<i16> {
     let (rate, pcm) = super::wav::read(file).expect("a WAV file");
     assert_eq!(rate, HEARD_RATE);
     pcm
+}
+
+#[test]
+fn calls_beyond_what_the_server_takes_are_refused_with_a_time_to_wait() {
+    let Ok(engine) = super::engine::local::engine() else {
+        return;
+    };
+    let voices = Voices::new(Engines::only(engine), 1, CallSettings::default());
+    let (_, place) = voices.admit("auto").expect("the first call");
+    match voices.admit("auto").err() {
+        Some(Fault::Refused {
+            code,
+            retry_after_seconds,
+            ..
+        }) => assert_eq!(
+            (code, retry_after_seconds),
+            (ErrorCode::Overloaded, Some(30))
+        ),
+        other => panic!("{other:?}"),
+    }
+    let off = voices.admit("off").err().map(|fault| fault.code());
+    assert_eq!(off, Some(ErrorCode::VoiceUnavailable));
+    drop(place);
+    assert!(voices.admit("auto").is_ok());
 }

@@ -362,7 +362,11 @@ async fn a_real_voice_is_understood_and_answered_even_on_a_bad_line() {
                 .any(|f| f.contains("session.status_idle"))
         })
         .await;
-    // One packet in ten is gone and another late: some words are wrong, the turn and its answer are whole.
+    // One packet in ten is gone and another late: words may be wrong, the turn and its answer are whole.
     let again = client.frames[before..].concat();
-    assert!(again.contains(r#""text":"what are"#), "{again}");
+    assert!(
+        again.contains(r#""type":"user.transcript","seq":5"#),
+        "{again}"
+    );
+    assert!(again.contains(r#""text":"We open at nine.""#), "{again}");
 }
