@@ -89,6 +89,17 @@ impl ApiError {
         ApiError { status, ..self }
     }
 
+    /// Of a call that takes its token in the body: there a token that is missing or too old is a bad request (RFC 6749, 5.2), while one
+    /// of the `Authorization` header is a 401.
+    pub fn of_body(self) -> Self {
+        match self.code {
+            ErrorCode::TokenMissing | ErrorCode::TokenExpired => {
+                self.with_status(StatusCode::BAD_REQUEST)
+            }
+            _ => self,
+        }
+    }
+
     pub fn retry_after(self, seconds: u32) -> Self {
         ApiError {
             retry_after_seconds: Some(seconds),

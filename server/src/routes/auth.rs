@@ -62,8 +62,8 @@ pub async fn guest(
     post, path = "/api/v1/widget/auth/refresh", request_body = RefreshRequest, tag = "auth",
     responses(
         (status = 200, body = TokenReply),
-        (status = 400, body = ErrorBody, description = "request_invalid"),
-        (status = 401, body = ErrorBody, description = "token_missing, token_invalid, token_expired, token_used, client_key_unknown"),
+        (status = 400, body = ErrorBody, description = "token_missing, token_expired: the refresh_token is missing or too old; request_invalid"),
+        (status = 401, body = ErrorBody, description = "token_invalid, token_used, client_key_unknown"),
         (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed, widget_disabled_for_agent, guest_not_allowed, user_not_allowed, secret_key_in_browser"),
         (status = 429, body = ErrorBody, description = "rate_limited"),
     )
@@ -78,7 +78,8 @@ pub async fn refresh(
         return Err(ApiError::new(
             ErrorCode::TokenMissing,
             "Give the current session token as refresh_token.",
-        ));
+        )
+        .of_body());
     }
     if secret::looks_like_secret_key(&body.refresh_token) {
         return Err(secret_key_in_browser().into());
@@ -87,7 +88,7 @@ pub async fn refresh(
     let parent = app
         .tokens
         .check_for_refresh(&body.refresh_token, now_ms / 1000)
-        .map_err(|refusal| ApiError::new(refusal.code(), refusal.message()))?;
+        .map_err(|refusal| ApiError::new(refusal.code(), refusal.message()).of_body())?;
     counting.limit(&app, Action::Refresh, &parent.key_id)?;
     check_page(&require_key(&app, &parent.key_id).await?, &headers)?;
     require_admitted(&app, &parent.principal()).await?;

@@ -80,8 +80,8 @@ pub async fn user_token(
     post, path = "/api/v1/widget/auth/exchange", request_body = ExchangeRequest, tag = "auth",
     responses(
         (status = 200, body = TokenReply),
-        (status = 400, body = ErrorBody, description = "client_key_missing, request_invalid"),
-        (status = 401, body = ErrorBody, description = "client_key_unknown, identity_invalid, token_invalid, token_expired, token_used"),
+        (status = 400, body = ErrorBody, description = "client_key_missing; token_missing, token_expired: no proof, or a user_token that is too old; request_invalid"),
+        (status = 401, body = ErrorBody, description = "client_key_unknown, identity_invalid, token_invalid, token_used"),
         (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed, widget_disabled_for_agent, user_not_allowed, identity_mismatch, secret_key_in_browser"),
         (status = 429, body = ErrorBody, description = "rate_limited"),
     )
@@ -108,7 +108,7 @@ pub async fn exchange(
             if guess {
                 counting.failed(&app, Some(&key.id));
             }
-            return Err(fault.into());
+            return Err(ApiError::from(fault).of_body());
         }
     };
     let asked = proof.agent_id.as_deref().or(body.agent_id.as_deref());
@@ -164,11 +164,19 @@ fn prove(app: &App, key: &WidgetKey, body: &ExchangeRequest) -> Result<Proof, Fa
         guess: false,
     };
     match (&body.user_token, &body.identity_token) {
+        (Some(token), None) if token.is_empty() => Err(refused(
+            ErrorCode::TokenMissing,
+            "The user_token is empty. Hand the `user_token` of POST /auth/user-token to the page.",
+        )),
         (Some(token), None) if body.user_id.is_none() => by_user_token(app, key, token),
         (None, Some(token)) => by_identity_token(app, key, body.user_id.as_deref(), token),
         (None, None) if body.user_id.is_some() => Err(refused(
             ErrorCode::IdentityInvalid,
             "A user_id alone proves nothing. Send the identity_token that your server made for it, or leave the user_id out and come as a guest.",
+        )),
+        (None, None) => Err(refused(
+            ErrorCode::TokenMissing,
+            "Send the `user_token` of POST /auth/user-token, or `identity_token` with the `user_id` that it proves.",
         )),
         _ => Err(refused(
             ErrorCode::RequestInvalid,

@@ -139,8 +139,8 @@ async fn bodies_of_the_token_calls_have_their_errors() {
             .refused(status, code);
     }
     for (body, status, code) in [
-        (json!({}), 401, "token_missing"),
-        (json!({"refresh_token": ""}), 401, "token_missing"),
+        (json!({}), 400, "token_missing"),
+        (json!({"refresh_token": ""}), 400, "token_missing"),
         (json!({"refresh_token": null}), 400, "request_invalid"),
         (json!({"refresh_token": {}}), 400, "request_invalid"),
         (json!({"refresh_token": "x"}), 401, "token_invalid"),
@@ -172,7 +172,7 @@ async fn a_token_works_until_it_expires_and_refreshes_a_little_longer() {
     server
         .call(refresh(&second))
         .await
-        .refused(401, "token_expired");
+        .refused(400, "token_expired");
 }
 
 #[tokio::test]
@@ -210,7 +210,7 @@ async fn no_refresh_prolongs_a_family_past_a_day() {
     server
         .call(refresh(&token))
         .await
-        .refused(401, "token_expired");
+        .refused(400, "token_expired");
 }
 
 #[tokio::test]

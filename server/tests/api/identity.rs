@@ -122,13 +122,13 @@ async fn a_failed_proof_is_refused_and_makes_nobody() {
             "identity_invalid",
         ),
         (json!({"user_id": john}), 401, "identity_invalid"),
-        (json!({"user_token": ""}), 401, "token_invalid"),
+        (json!({"user_token": ""}), 400, "token_missing"),
         (
             json!({"identity_token": server.hash_of(john)}),
             400,
             "request_invalid",
         ),
-        (json!({}), 400, "request_invalid"),
+        (json!({}), 400, "token_missing"),
     ] {
         let reply = exchange(&server, body.clone()).await;
         reply.refused(status, code);
@@ -248,7 +248,7 @@ async fn a_users_token_refreshes_rotates_and_ages_like_a_guests() {
     let third = refreshed(&server, &second.token).await;
     server.advance(s(LIFETIME_S + GRACE_S));
     let late = post("/auth/refresh").json(&json!({"refresh_token": third.token}));
-    server.call(late).await.refused(401, "token_expired");
+    server.call(late).await.refused(400, "token_expired");
 
     // A replay ends the family.
     let first = server.user("john@example.com").await.token;
@@ -267,7 +267,7 @@ async fn a_users_token_refreshes_rotates_and_ages_like_a_guests() {
     }
     server.advance(s(LIFETIME_S));
     let late = post("/auth/refresh").json(&json!({"refresh_token": token}));
-    server.call(late).await.refused(401, "token_expired");
+    server.call(late).await.refused(400, "token_expired");
 }
 
 #[tokio::test]
@@ -334,7 +334,7 @@ async fn a_user_token_is_for_its_own_keys_pages_and_five_minutes() {
     server.advance(s(USER_TOKEN_LIFETIME_S));
     by_token(&server, &token)
         .await
-        .refused(401, "token_expired");
+        .refused(400, "token_expired");
 }
 
 #[tokio::test]
