@@ -64,6 +64,11 @@ pub const MESSAGE_STRIKES: u32 = 6;
 pub const ITEMS: usize = 2_000;
 /// One answer while it streams.
 pub const PART_BYTES: usize = 256 * 1024;
+/// Bytes of one attribute of `identify`, above the 500 characters that the server keeps; and of all together, which stay below the 64 kB of
+/// a request however they are written in JSON (six bytes for a control character).
+pub const ATTRIBUTE_BYTES: usize = 2_000;
+pub const ATTRIBUTES_BYTES: usize = 10_000;
+
 /// Lines and bytes of the transcript given with `escalate`.
 pub const TRANSCRIPT_LINES: usize = 30;
 pub const TRANSCRIPT_LINE_BYTES: usize = 2_000;

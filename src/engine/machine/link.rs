@@ -8,8 +8,9 @@ use super::panel::Panel;
 use super::stream::Stream;
 use crate::engine::command::Secret;
 use crate::engine::effect::{Body, Effect, Expect, Failure, Id, Method, Millis, Timer};
+use crate::engine::error::clip;
 use crate::engine::json::Json;
-use crate::engine::limits::{LOCK_SECONDS, REQUEST_DEADLINE_MS};
+use crate::engine::limits::{ATTRIBUTE_BYTES, ATTRIBUTES_BYTES, LOCK_SECONDS, REQUEST_DEADLINE_MS};
 use crate::engine::session::backoff::Backoff;
 use crate::engine::session::outbox::Way;
 use crate::engine::session::token::{Need, Token};
@@ -135,7 +136,7 @@ impl Panel {
         let mut body = Json::default().maybe("resume", cx.core.record.session_id.as_deref());
         let identity = cx.core.identity.as_ref();
         if let Some(identity) = identity.filter(|identity| !identity.attributes.is_empty()) {
-            let attributes = Json::entries(&identity.attributes);
+            let attributes = advisory(&identity.attributes);
             let metadata = Json::default().object("attributes", attributes);
             body = body.object("metadata", metadata);
         }
@@ -301,4 +302,18 @@ impl Panel {
             self.lose_peer(true, cx);
         }
     }
+}
+
+/// Of what the page says about its visitor as much as a request holds: too much of it must not cost the conversation.
+fn advisory(said: &[(String, String)]) -> Json {
+    let mut room = ATTRIBUTES_BYTES;
+    let mut kept = Vec::new();
+    for (name, text) in said {
+        let text = clip(text, ATTRIBUTE_BYTES);
+        if let Some(left) = room.checked_sub(name.len() + text.len()) {
+            room = left;
+            kept.push((name.clone(), String::from(text)));
+        }
+    }
+    Json::entries(&kept)
 }

@@ -171,6 +171,29 @@ fn each_kind_of_identity_is_asked_for_in_its_way() {
 }
 
 #[test]
+fn too_many_attributes_do_not_cost_the_conversation() {
+    let mut world = World::new(boot());
+    // All that the browser layer hands over, and what JSON writes longest.
+    let much = (0..62).map(|n| (format!("k{n}"), "\u{1}".repeat(64 * 1024)));
+    let long = ("n".repeat(64 * 1024), String::new());
+    let attributes = [long].into_iter().chain(much);
+    let attributes = attributes.chain([("plan".into(), "pro".into())]).collect();
+    identify(
+        &mut world,
+        Identity {
+            attributes,
+            ..label("u_1")
+        },
+    );
+    world.open();
+    world.reply_ok(GUEST, token("t_1"));
+    let body = sent(&world, "/sessions");
+    assert_eq!(body["metadata"]["attributes"]["plan"], "pro");
+    let bytes = body.to_string().len();
+    assert!(bytes < 64 * 1024, "{bytes}");
+}
+
+#[test]
 fn attributes_go_with_the_session() {
     let mut world = World::new(boot());
     let attributes = vec![("plan".into(), "pro".into())];
@@ -215,7 +238,7 @@ fn failed_proof_never_becomes_a_guest() {
         (403, "identity_mismatch"),
         (401, "token_invalid"),
         (401, "token_used"),
-        (401, "token_expired"),
+        (400, "token_expired"),
     ] {
         let mut world = World::new(boot());
         identify(&mut world, hmac("u_1", "bad"));
@@ -249,12 +272,12 @@ fn exchange_that_meets_trouble_is_tried_again() {
 
 #[test]
 fn fresh_token_heals_and_what_was_typed_goes_out() {
-    for code in ["token_used", "token_expired"] {
+    for (status, code) in [(401, "token_used"), (400, "token_expired")] {
         let mut world = World::new(boot());
         identify(&mut world, user_token("old"));
         world.open();
         world.say("hi");
-        world.reply_err(EXCHANGE, failure(401, code));
+        world.reply_err(EXCHANGE, failure(status, code));
         assert_eq!(
             world.items().last().map(|item| item.state),
             Some(ItemState::Failed)
@@ -291,7 +314,7 @@ fn user_token_is_sent_once_however_its_session_ends() {
     let mut world = chatting_as(user_token("eyJ"), "u_1");
     world.say("hi");
     world.reply_err(EVENTS, failure(401, "token_expired"));
-    world.reply_err("/auth/refresh", failure(401, "token_expired"));
+    world.reply_err("/auth/refresh", failure(400, "token_expired"));
     locked_with(&world, "token_expired");
     world.advance(10_000_000);
     assert_eq!(world.requests(EXCHANGE).len(), 0);

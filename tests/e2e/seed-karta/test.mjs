@@ -2,7 +2,7 @@ import { assert, test, until } from "../harness.mjs";
 
 const options = { model: true };
 
-test("the stub page: calls before the bundle take effect, in order", options, async ({ tab, agent }) => {
+test("the stub page: calls before the bundle take effect, in order", options, async ({ tab, agent, server }) => {
   const page = await (await tab()).load("/");
   await page.page.locator("#help").click();
   await page.panel.waitFor();
@@ -14,6 +14,10 @@ test("the stub page: calls before the bundle take effect, in order", options, as
   const guest = JSON.parse(page.posts("/auth/guest")[0].body);
   assert.equal(guest.user_label, "u_123");
   assert.equal(page.posts("/auth/exchange").length, 0);
+  const [conversation] = JSON.parse(await server.cli("conversations", "list", "--json"));
+  assert.equal(conversation.label, "u_123");
+  assert.equal(conversation.verified, false);
+  assert.deepEqual(conversation.attributes, { plan: "pro" }, "the owner sees what the page said");
   // The key is pinned to an agent, which wins over the project that the page names.
   assert.equal(guest.agent_id, "coffeeco/support-bot");
   assert.ok(agent.startsWith("a_"));
