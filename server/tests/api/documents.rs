@@ -1,12 +1,14 @@
-//! docs/ERRORS.md and docs/PROTOCOL.md keep up with the code.
+//! docs/ERRORS.md, docs/PROTOCOL.md and docs/COMPATIBILITY.md keep up with the code.
 
 use karta_protocol::ErrorCode;
 use karta_server::auth::limit::RULES;
 use karta_server::error::status_of;
+use std::path::Path;
 
 const ERRORS: &str = include_str!("../../../docs/ERRORS.md");
 const PROTOCOL: &str = include_str!("../../../docs/PROTOCOL.md");
 const OPERATING: &str = include_str!("../../../docs/OPERATING.md");
+const COMPATIBILITY: &str = include_str!("../../../docs/COMPATIBILITY.md");
 
 #[test]
 fn every_code_has_a_heading_with_its_status() {
@@ -61,4 +63,41 @@ fn every_call_and_event_is_in_the_protocol() {
     }) {
         assert!(PROTOCOL.contains(name), "{name}");
     }
+}
+
+/// Each row of the tables ends in its proofs, `file: name`, or says plainly that the thing is not there.
+#[test]
+fn every_row_of_compatibility_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut wrong = Vec::new();
+    let mut proofs = 0;
+    let rows = COMPATIBILITY.lines().filter(|line| {
+        line.starts_with("| ") && !line.starts_with("|---") && !line.ends_with("| proof |")
+    });
+    for row in rows {
+        let cell = row.trim_end_matches(" |").rsplit(" | ").next();
+        let named: Vec<_> = cell
+            .into_iter()
+            .flat_map(|cell| cell.split("<br>"))
+            .filter_map(|proof| proof.strip_prefix('`')?.strip_suffix('`')?.split_once(": "))
+            .collect();
+        if named.is_empty() && !row.contains("**not done**") && !row.contains("**Not done**") {
+            wrong.push(format!("no test, and not said to be undone: {row}"));
+        }
+        for (file, name) in named {
+            proofs += 1;
+            let source = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+            let there = if file.ends_with(".rs") {
+                source.contains(&format!("fn {name}("))
+            } else {
+                source.contains(&format!("test(\"{name}\""))
+                    || source.contains(&format!("test(`{name}`"))
+            };
+            if !there {
+                wrong.push(format!("{file} has no test \"{name}\""));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(proofs > 150, "{proofs} proofs found");
 }
