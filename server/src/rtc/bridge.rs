@@ -135,7 +135,7 @@ impl Joint {
             news = news(&mut self.call) => {
                 match news {
                     Some(event) => self.reply(&event),
-                    None => self.call = None,
+                    None => self.hang_up(),
                 }
                 Step::GoOn
             }
@@ -222,6 +222,13 @@ impl Joint {
         Step::GoOn
     }
 
+    /// Said here and not by the call, which ends a little later: the next one may listen by then.
+    fn hang_up(&mut self) {
+        self.call = None;
+        let (key, packets) = (self.key, None);
+        let _ = self.commands.send(Command::Listen { key, packets });
+    }
+
     /// None: it ends. Without a call there is nothing to do.
     fn order_call(&mut self, order: Option<Order>) {
         match (&self.call, order) {
@@ -229,9 +236,7 @@ impl Joint {
                 let _ = call.orders.try_send(order);
             }
             (Some(_), None) => {
-                self.call = None;
-                let (key, packets) = (self.key, None);
-                let _ = self.commands.send(Command::Listen { key, packets });
+                self.hang_up();
                 self.reply(&talk::state("ended", None));
             }
             (None, _) => {}

@@ -68,9 +68,8 @@ enum Report {
 impl Talk {
     /// Until the visitor or the call itself ends it. Tells which: the last of its news.
     pub async fn run(self) {
-        let (commands, key, news) = (self.commands.clone(), self.key, self.news.clone());
+        let news = self.news.clone();
         let code = self.talk().await;
-        let _ = commands.send(Command::Listen { key, packets: None });
         let _ = news.try_send(state("ended", code));
     }
 

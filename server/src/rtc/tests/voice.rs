@@ -297,6 +297,29 @@ async fn a_call_that_ends_in_mid_answer_leaves_all_of_it_in_the_log() {
 }
 
 #[tokio::test]
+async fn a_call_that_follows_another_at_once_is_heard() {
+    let rtc = Rtc::start(config()).await.unwrap();
+    let voiced = Voiced::new(scripted(), "At nine.").await;
+    let mut client = voiced.open(&rtc).await;
+    for _ in 0..3 {
+        client.send(r#"{"type":"voice.end"}"#);
+        client.send(r#"{"type":"voice.start"}"#);
+    }
+    client
+        .until("the last call", |c| {
+            // One that is ended at once may not have come to say that it listens.
+            let ended = c.frames.concat().matches(r#""state":"ended""#).count();
+            ended == 3 && c.frames.last().is_some_and(|f| f.contains("listening"))
+        })
+        .await;
+    client.speak(&asked()).await;
+    client
+        .until("the answer", |c| c.has("session.status_idle"))
+        .await;
+    assert!(!client.has("taken_over"), "{:?}", client.frames);
+}
+
+#[tokio::test]
 async fn garbage_for_sound_disturbs_neither_its_own_call_nor_another() {
     let rtc = Rtc::start(config()).await.unwrap();
     let voiced = Voiced::new(scripted(), "At nine.").await;
