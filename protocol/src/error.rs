@@ -64,6 +64,8 @@ codes! {
     LimitReached = "limit_reached",
     PayloadTooLarge = "payload_too_large",
     RequestInvalid = "request_invalid",
+    UploadsDisabled = "uploads_disabled",
+    FileTypeNotAllowed = "file_type_not_allowed",
     SdpInvalid = "sdp_invalid",
     SessionNotFound = "session_not_found",
     ConnectionNotFound = "connection_not_found",

@@ -14,6 +14,9 @@ pub enum EventType {
     /// Durable: `id`, `text` of what the visitor said aloud. Streaming: `delta: true`, `id`, `offset: 0`, `text` as far as it is recognised.
     #[serde(rename = "user.transcript")]
     UserTranscript,
+    /// Durable: a file that the visitor sent; `id` (the server's), `name`, `size`, `media_type`.
+    #[serde(rename = "user.file")]
+    UserFile,
     /// Durable and complete: `part_id`, `text`, perhaps `interrupted`, `sources`. Streaming: `delta: true`, `part_id`, `offset`, `text`.
     #[serde(rename = "agent.message")]
     AgentMessage,
@@ -69,7 +72,7 @@ pub struct SessionEvent {
     /// When the server committed it, milliseconds since 1970 by the server's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_ms: Option<u64>,
-    /// The client's own id of a user message.
+    /// The client's own id of a user message, the server's id of a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,6 +109,15 @@ pub struct SessionEvent {
     pub message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u32>,
+    /// Of a file: as the visitor called it, cleaned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Of a file, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Of a file, by its content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
 }
 
 fn is_false(value: &bool) -> bool {

@@ -37,6 +37,20 @@ pub struct Turn {
     pub history: Vec<Line>,
     /// What the visitor asked since the last answer; one or more messages, oldest first.
     pub questions: Vec<String>,
+    /// Files of the visitor's, oldest first.
+    pub files: Vec<Attachment>,
+}
+
+/// A file as an agent gets to see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attachment {
+    pub name: String,
+    pub media_type: String,
+    pub size: u64,
+    /// The beginning of what it says, if it can be read. Not to be trusted.
+    pub text: Option<String>,
+    /// Came after the last answer.
+    pub fresh: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use crate::auth::secret::{contains_secret_key, looks_like_secret_key};
 use crate::error::ApiError;
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -29,6 +30,9 @@ const DRAIN_MAX_BYTES: usize = 1024 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// For a handler until its first byte; none takes a hundredth of it unless the database hangs.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// For a handler that reads a file meanwhile; it gives up earlier itself (`routes/files.rs`).
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// The header that names a request in every answer.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -118,6 +122,13 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
         );
         return secret_key_in_browser().into_response();
     }
+    if is_upload(&parts) {
+        // The handler reads the body as it arrives. What is in a visitor's file is the visitor's.
+        if holds_secret_key(&parts.uri, &parts.headers, b"", false) {
+            return secret_key_in_browser().into_response();
+        }
+        return finished(Request::from_parts(parts, body), next, UPLOAD_TIMEOUT).await;
+    }
     let body = match read_body(&parts.headers, body, BODY_MAX_BYTES, BODY_TIMEOUT).await {
         Ok(body) => body,
         Err(error) => return error.into_response(),
@@ -126,12 +137,24 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
         tracing::warn!("a secret key was sent from a browser; the owner should replace it");
         return secret_key_in_browser().into_response();
     }
-    finished(Request::from_parts(parts, Body::from(body)), next).await
+    let request = Request::from_parts(parts, Body::from(body));
+    finished(request, next, HANDLER_TIMEOUT).await
+}
+
+/// The one public call whose body is larger than a message.
+fn is_upload(parts: &Parts) -> bool {
+    let mut path = parts.uri.path().split('/');
+    parts.method == Method::POST
+        && path.next() == Some("")
+        && path.next() == Some("sessions")
+        && path.next().is_some()
+        && path.next() == Some("files")
+        && path.next().is_none()
 }
 
 /// The answer of the handler, in bounded time, for nobody's cache.
-async fn finished(request: Request, next: Next) -> Response {
-    let mut response = match tokio::time::timeout(HANDLER_TIMEOUT, next.run(request)).await {
+async fn finished(request: Request, next: Next, time: Duration) -> Response {
+    let mut response = match tokio::time::timeout(time, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError {
             detail: Some("a handler took too long".to_owned()),

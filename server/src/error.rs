@@ -139,7 +139,9 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::UserNotAllowed
         | ErrorCode::IdentityMismatch
         | ErrorCode::SecretKeyInBrowser
+        | ErrorCode::UploadsDisabled
         | ErrorCode::AdminInBrowser => StatusCode::FORBIDDEN,
+        ErrorCode::FileTypeNotAllowed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ErrorCode::SessionNotFound | ErrorCode::ConnectionNotFound | ErrorCode::NotFound => {
             StatusCode::NOT_FOUND
         }

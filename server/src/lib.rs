@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod error;
 pub mod extract;
+pub mod files;
 pub mod listen;
 pub mod retention;
 pub mod router;

@@ -10,6 +10,7 @@ use karta_server::auth::token::Tokens;
 use karta_server::cli::{self, Cli, Command};
 use karta_server::config::Config;
 use karta_server::extract::Extractor;
+use karta_server::files::Files;
 use karta_server::rtc::{Rtc, RtcConfig};
 use karta_server::session::Sessions;
 use karta_server::voice::engine::{self, Engines};
@@ -98,7 +99,9 @@ async fn serve(config: Config) -> Result<(), String> {
         )
     })?;
     let runtimes = Runtimes::new(store.clone(), config.openai.clone());
-    let sessions = Sessions::start(store.clone(), runtimes)
+    let extractor = Extractor::default();
+    let files = Files::open(data_dir, extractor.clone()).map_err(|error| no_data(&error))?;
+    let sessions = Sessions::start(store.clone(), runtimes, Some(files))
         .await
         .map_err(|fault| format!("cannot go on with the sessions of the last run: {fault}"))?;
     let stopping = CancellationToken::new();
@@ -121,7 +124,7 @@ async fn serve(config: Config) -> Result<(), String> {
         tokens,
         master: master.clone(),
         limits: Arc::new(Limits::new(&config.rates)),
-        extractor: Extractor::default(),
+        extractor,
         watch: Watch::start(store.clone(), stopping.clone()),
         trusted_proxies: config.trusted_proxies.clone().into(),
         clock,

@@ -22,6 +22,8 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 pub struct Swept {
     pub sessions: u64,
     pub events: u64,
+    /// That no log names any more, or ever did.
+    pub files: u64,
 }
 
 /// Sweeps now and every hour, until `stopping`.
@@ -33,7 +35,7 @@ pub fn start(store: Arc<dyn Store>, sessions: Sessions, clock: Clock, stopping: 
                 () = stopping.cancelled() => return,
                 swept = sweep(&*store, &sessions, clock.now_ms()) => match swept {
                     Ok(swept) if swept != Swept::default() => {
-                        tracing::info!(sessions = swept.sessions, events = swept.events, "deleted what was kept long enough");
+                        tracing::info!(sessions = swept.sessions, events = swept.events, files = swept.files, "deleted what was kept long enough");
                     }
                     Ok(_) => {}
                     Err(error) => tracing::error!(%error, "retention could not be enforced; it is tried again"),
@@ -79,5 +81,6 @@ pub async fn sweep(
             tokio::time::sleep(BREATH).await;
         }
     }
+    swept.files = sessions.sweep_files(now_ms).await?;
     Ok(swept)
 }

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::border;
 use crate::error::ApiError;
 use crate::routes::{
-    admin, auth, config, connect, health, identity, me, openapi, sessions, stream, widget,
+    admin, auth, config, connect, files, health, identity, me, openapi, sessions, stream, widget,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -31,6 +31,9 @@ pub fn build(app: App) -> Router {
         .route("/sessions/{id}",               get(sessions::show))
         .route("/sessions/{id}/events",        post(sessions::submit))
         .route("/sessions/{id}/events/stream", get(stream::open))
+        // Read as it arrives, with bounds of its own.
+        .route("/sessions/{id}/files",         post(files::add).layer(DefaultBodyLimit::disable()))
+        .route("/sessions/{id}/files/{file_id}", get(files::show))
         .route("/sessions/{id}/connect",       post(connect::open))
         .route("/sessions/{id}/connect/{connection_id}", patch(connect::patch).delete(connect::close))
         .route("/me",                          delete(me::forget))

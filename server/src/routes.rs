@@ -5,6 +5,7 @@ pub mod admin;
 pub mod auth;
 pub mod config;
 pub mod connect;
+pub mod files;
 pub mod health;
 pub mod identity;
 pub mod me;

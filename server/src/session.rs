@@ -8,6 +8,7 @@ use crate::agent::Runtimes;
 use crate::app::Clock;
 use crate::auth::policy::Standing;
 use crate::error::Fault;
+use crate::files::Files;
 use crate::store::{Began, SessionRecord, Store, new_id, now_ms};
 use hub::{Hub, Hubs};
 use karta_protocol::{Accepted, ClientEvent, ErrorCode, EventsPage, SessionInfo};
@@ -22,6 +23,7 @@ mod aloud;
 mod attributes;
 mod caps;
 mod check;
+pub mod files;
 mod history;
 mod hub;
 mod subscription;
@@ -74,6 +76,8 @@ struct Inner {
     runtimes: Runtimes,
     hubs: Hubs,
     clock: Clock,
+    /// None: visitors can send no files.
+    files: Option<Files>,
     turns: Semaphore,
     /// Work that must not be cut by a caller who goes away: commits, and turns.
     tasks: TaskTracker,
@@ -85,8 +89,12 @@ struct Inner {
 
 impl Sessions {
     /// Starts, and runs again every turn that a crash cut.
-    pub async fn start(store: Arc<dyn Store>, runtimes: Runtimes) -> Result<Sessions, Fault> {
-        Sessions::start_at(store, runtimes, Clock::system()).await
+    pub async fn start(
+        store: Arc<dyn Store>,
+        runtimes: Runtimes,
+        files: Option<Files>,
+    ) -> Result<Sessions, Fault> {
+        Sessions::start_at(store, runtimes, Clock::system(), files).await
     }
 
     /// With a clock that a test may move.
@@ -94,6 +102,7 @@ impl Sessions {
         store: Arc<dyn Store>,
         runtimes: Runtimes,
         clock: Clock,
+        files: Option<Files>,
     ) -> Result<Sessions, Fault> {
         let unfinished = store.unfinished_sessions().await?;
         let sessions = Sessions {
@@ -102,6 +111,7 @@ impl Sessions {
                 runtimes,
                 hubs: Hubs::default(),
                 clock,
+                files,
                 turns: Semaphore::new(TURNS),
                 tasks: TaskTracker::new(),
                 closing: CancellationToken::new(),
@@ -204,10 +214,14 @@ impl Sessions {
         Ok(())
     }
 
-    /// Sessions that were deleted: whoever reads or writes one of them hears that it is gone.
+    /// Sessions that were deleted: whoever reads or writes one of them hears that it is gone, and their files go too.
     pub async fn end(&self, ids: &[String]) {
         for id in ids {
+            // Waits for a file that is just being kept.
             self.inner.hubs.end(id).await;
+            if let Some(files) = &self.inner.files {
+                files.remove_session(id).await;
+            }
         }
     }
 

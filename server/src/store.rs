@@ -126,7 +126,7 @@ pub struct Agent {
     pub retention_days: Option<u32>,
     /// How it is talked to: `off` (also empty), `auto` (the provider where one is configured, else the machine's own), `local`, `openai`.
     pub voice: String,
-    /// Visitors may send files. Kept for the release that takes them: nothing reads it yet, and `features.upload` stays false.
+    /// Visitors may send files.
     pub upload_enabled: bool,
     pub widget_enabled: bool,
     pub auth_mode: AuthMode,
@@ -386,6 +386,8 @@ pub trait Store: Send + Sync {
         after: u64,
         limit: usize,
     ) -> Result<Vec<SessionEvent>, StoreError>;
+    /// The files of the session, oldest first.
+    async fn files(&self, session_id: &str) -> Result<Vec<SessionEvent>, StoreError>;
     /// Keeps what the visitor thought of an answer. False: the session has no such part.
     async fn put_feedback(
         &self,

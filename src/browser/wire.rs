@@ -73,6 +73,10 @@ pub fn event(object: &JsValue) -> SessionEvent {
         code: get_text(object, "code"),
         message: get_text(object, "message"),
         retry_after_seconds: whole(object, "retry_after_seconds").map(|seconds| seconds as u32),
+        // Files are not shown yet: their events pass as unknown ones.
+        name: None,
+        size: None,
+        media_type: None,
     }
 }
 

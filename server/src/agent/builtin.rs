@@ -4,7 +4,7 @@
 //! the passages found are weighed against it ([`rank`]), and the sentences that answer it are quoted ([`quote`]). Below a threshold
 //! it says that it does not know and offers a person: a wrong answer costs a shop more than none.
 
-use super::{AgentFailure, Answer, Line, Runtime, Sink, Turn};
+use super::{AgentFailure, Answer, Attachment, Line, Runtime, Sink, Turn};
 use crate::store::{Found, Store};
 use async_trait::async_trait;
 use courtesy::Courtesy;
@@ -186,7 +186,10 @@ impl Builtin {
 #[async_trait]
 impl Runtime for Builtin {
     async fn answer(&self, turn: Turn, sink: &dyn Sink) -> Result<Answer, AgentFailure> {
-        let draft = self.draft(&turn).await?;
+        let mut draft = self.draft(&turn).await?;
+        if let Some(words) = acknowledged(&turn.files) {
+            draft.paragraphs.insert(0, words);
+        }
         write(&draft.paragraphs.join("\n\n"), sink).await;
         Ok(Answer {
             sources: draft.sources,
@@ -194,6 +197,22 @@ impl Runtime for Builtin {
             usage: None,
         })
     }
+}
+
+/// Says what becomes of files, honestly: this runtime reads none.
+fn acknowledged(files: &[Attachment]) -> Option<String> {
+    let names: Vec<&str> = files
+        .iter()
+        .filter(|f| f.fresh)
+        .map(|f| f.name.as_str())
+        .collect();
+    if names.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "Thank you, I have kept {}. I cannot read files or look at pictures myself, but a person who reads this conversation can.",
+        names.join(", ")
+    ))
 }
 
 async fn write(text: &str, sink: &dyn Sink) {

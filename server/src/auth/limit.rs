@@ -42,6 +42,8 @@ pub enum Action {
     Connect,
     /// A call that begins.
     Call,
+    /// A file of a visitor's.
+    Upload,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +96,9 @@ pub const RULES: &[(Action, Scope, &str, u32)] = &[
     (Action::Call, Scope::Address, "CALLS_PER_ADDRESS", 30),
     (Action::Call, Scope::Key, "CALLS_PER_KEY", 600),
     (Action::Call, Scope::Visitor, "CALLS_PER_VISITOR", 10),
+    (Action::Upload, Scope::Address, "UPLOADS_PER_ADDRESS", 60),
+    (Action::Upload, Scope::Key, "UPLOADS_PER_KEY", 600),
+    (Action::Upload, Scope::Visitor, "UPLOADS_PER_VISITOR", 20),
 ];
 
 /// `n` in any `per`, all at once if need be.

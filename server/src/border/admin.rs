@@ -1,6 +1,6 @@
 //! What every admin call passes. It differs from the public border: no browser may call, and documents are larger than messages.
 
-use super::{BODY_TIMEOUT, finished, from_browser, read_body};
+use super::{BODY_TIMEOUT, HANDLER_TIMEOUT, finished, from_browser, read_body};
 use crate::app::App;
 use crate::auth::admin;
 use crate::auth::caller::address;
@@ -53,7 +53,8 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
         Ok(body) => body,
         Err(error) => return error.into_response(),
     };
-    finished(Request::from_parts(parts, Body::from(body)), next).await
+    let request = Request::from_parts(parts, Body::from(body));
+    finished(request, next, HANDLER_TIMEOUT).await
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

@@ -82,7 +82,7 @@ pub struct Settings {
     /// Visitors may talk to it. auto: the provider where one is configured, else this machine's own engine (local).
     #[arg(long, value_parser = CHOICES)]
     voice: Option<String>,
-    /// Visitors may send files, once this server takes any: it does not yet, and the widget offers none.
+    /// Visitors may send files.
     #[arg(long)]
     upload: Option<Switch>,
     /// Web address of its picture.

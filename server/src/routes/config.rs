@@ -53,7 +53,7 @@ pub async fn show(
         branding,
         features: Features {
             voice: app.rtc.is_some() && app.voices.available(&agent.voice),
-            upload: false,
+            upload: agent.upload_enabled,
             widget_enabled: agent.widget_enabled,
         },
         auth_mode,

@@ -23,6 +23,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         super::sessions::show,
         super::sessions::submit,
         super::stream::open,
+        super::files::add,
+        super::files::show,
         super::connect::open,
         super::connect::patch,
         super::connect::close,

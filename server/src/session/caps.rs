@@ -86,6 +86,11 @@ pub fn retry(key: &WidgetKey, now_ms: u64) -> Charge {
     }
 }
 
+/// A file: it costs time only, but nothing is taken from who has used up the key.
+pub fn file(key: &WidgetKey, now_ms: u64) -> Charge {
+    retry(key, now_ms)
+}
+
 /// The end of a turn that began at `from_ms`. Nothing is refused any more: what was used was used.
 pub fn turn_end(key_id: &str, usage: Usage, from_ms: u64, now_ms: u64) -> Charge {
     let caps = Caps::default();

@@ -14,16 +14,40 @@ pub struct Conversation {
     pub questions: Vec<String>,
     /// Asked after the last turn began.
     pub waiting: Vec<String>,
+    /// Oldest first.
+    pub files: Vec<Sent>,
+}
+
+/// A file that the visitor sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    pub id: String,
+    pub name: String,
+    pub media_type: String,
+    pub size: u64,
+    /// No turn that was told of it is over.
+    pub fresh: bool,
 }
 
 pub fn read(events: &[SessionEvent]) -> Conversation {
     let mut conversation = Conversation::default();
     let mut answer = None;
+    let mut told = 0;
     for event in events {
         let text = event.text.clone().unwrap_or_default();
         match event.kind {
             EventType::UserMessage | EventType::UserTranscript => conversation.waiting.push(text),
-            EventType::StatusRunning => conversation.questions.append(&mut conversation.waiting),
+            EventType::UserFile => conversation.files.push(Sent {
+                id: event.id.clone().unwrap_or_default(),
+                name: event.name.clone().unwrap_or_default(),
+                media_type: event.media_type.clone().unwrap_or_default(),
+                size: event.size.unwrap_or_default(),
+                fresh: true,
+            }),
+            EventType::StatusRunning => {
+                told = conversation.files.len();
+                conversation.questions.append(&mut conversation.waiting);
+            }
             EventType::AgentMessage => answer = Some(text),
             EventType::StatusIdle => {
                 let answer = answer.take();
@@ -31,6 +55,9 @@ pub fn read(events: &[SessionEvent]) -> Conversation {
                     let questions = conversation.questions.drain(..).map(Line::Visitor);
                     conversation.lines.extend(questions);
                     conversation.lines.extend(answer.map(Line::Agent));
+                    for file in &mut conversation.files[..told] {
+                        file.fresh = false;
+                    }
                 }
             }
             EventType::AgentThinking
@@ -69,6 +96,7 @@ mod tests {
             .map(|word| match word.split_at(1) {
                 ("u", n) => event(EventType::UserMessage, n),
                 ("a", n) => event(EventType::AgentMessage, n),
+                ("f", n) => event(EventType::UserFile, n),
                 ("r", _) => event(EventType::StatusRunning, ""),
                 ("i", _) => idle(StopReason::Complete),
                 ("x", _) => idle(StopReason::Interrupted),
@@ -99,6 +127,22 @@ mod tests {
         check("u1 r u2 a1 i r", "u1 a1", "2", "");
         check("u1 r u2 u3 a1 i r a23 i", "u1 a1 u2 u3 a23", "", "");
         check("u1 r u2", "", "1", "2");
+    }
+
+    #[test]
+    fn a_file_is_fresh_until_a_turn_that_was_told_of_it_is_over() {
+        for (script, fresh) in [
+            ("f", "true"),
+            ("f u1 r", "true"),
+            ("f u1 r e", "true"),
+            ("f u1 r a1 i", "false"),
+            ("f u1 r f a1 i", "false true"),
+            ("f u1 r f a1 i u2 r a2 i", "false false"),
+        ] {
+            let files = read(&log(script)).files;
+            let got: Vec<String> = files.iter().map(|file| file.fresh.to_string()).collect();
+            assert_eq!(got.join(" "), fresh, "{script}");
+        }
     }
 
     #[test]

@@ -174,7 +174,8 @@ impl Hub {
                         gate.waiting = None;
                     }
                     EventType::AgentMessage | EventType::StatusIdle => fan.part = None,
-                    EventType::AgentThinking
+                    EventType::UserFile
+                    | EventType::AgentThinking
                     | EventType::AgentToolUse
                     | EventType::AgentToolResult
                     | EventType::SessionError

@@ -5,7 +5,7 @@ use super::check::Order;
 use super::hub::{Gate, Hub};
 use super::wait::{self, Waiting};
 use super::words::{End, idle, last_words, running};
-use super::{Inner, Sender, caps, history};
+use super::{Inner, Sender, caps, files, history};
 use crate::agent::{AgentFailure, Answer, Sink, Turn, tokens_in};
 use crate::error::Fault;
 use crate::store::{Appended, Over, SessionRecord, StoreError, WidgetKey, new_id};
@@ -140,7 +140,7 @@ async fn say(
 }
 
 /// The key that pays: the one that the session was begun with, or, once that is gone, the caller's.
-async fn key_of(
+pub async fn key_of(
     inner: &Inner,
     record: &SessionRecord,
     sender: &Sender,
@@ -154,7 +154,7 @@ async fn key_of(
 }
 
 /// Says in the log, too, that a limit is reached, but not twice in a row: somebody who keeps trying must not fill it.
-async fn refuse(
+pub async fn refuse(
     inner: &Inner,
     hub: &Hub,
     record: &SessionRecord,
@@ -291,6 +291,7 @@ async fn answer(
         agent,
         history: conversation.lines,
         questions: conversation.questions,
+        files: files::attachments(inner, &record.info.id, conversation.files).await,
     };
     runtime.answer(turn, sink).await
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::auth::signing::Generation;
 use async_trait::async_trait;
-use karta_protocol::{Branding, SessionEvent};
+use karta_protocol::{Branding, EventType, SessionEvent};
 use serde_json::{Map, Value};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
@@ -522,6 +522,20 @@ impl Store for SqliteStore {
         .iter()
         .map(row::event)
         .collect()
+    }
+
+    async fn files(&self, session_id: &str) -> Result<Vec<SessionEvent>, StoreError> {
+        // Found by the index of client ids, whatever the length of the log. A visitor may call a message so, too.
+        let sql = "SELECT seq, at_ms, body FROM events
+                   WHERE session_id = ? AND client_id >= 'f_' AND client_id < 'f`' ORDER BY seq";
+        let rows = sqlx::query(sql)
+            .bind(session_id)
+            .fetch_all(&self.readers)
+            .await?;
+        let events: Result<Vec<_>, _> = rows.iter().map(row::event).collect();
+        let mut events = events?;
+        events.retain(|event: &SessionEvent| event.kind == EventType::UserFile);
+        Ok(events)
     }
 
     async fn put_feedback(

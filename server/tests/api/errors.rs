@@ -89,7 +89,6 @@ async fn a_server_that_stops_is_not_ready() {
 #[test]
 fn every_code_has_a_test_that_produces_it() {
     const ELSEWHERE: &[(ErrorCode, &str)] = &[
-        (ErrorCode::LimitReached, "caps are a later issue"),
         (
             ErrorCode::AgentFailed,
             "an event, never an answer: src/session/tests.rs",
@@ -110,6 +109,7 @@ fn every_code_has_a_test_that_produces_it() {
         include_str!("config.rs"),
         include_str!("connect.rs"),
         include_str!("errors.rs"),
+        include_str!("files.rs"),
         include_str!("identity.rs"),
         include_str!("limits.rs"),
         include_str!("malformed.rs"),

@@ -13,6 +13,7 @@ mod cors;
 mod documents;
 mod errors;
 mod extract;
+mod files;
 mod identity;
 mod limits;
 mod malformed;

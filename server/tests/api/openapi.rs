@@ -21,6 +21,7 @@ const FROZEN: &[&str] = &[
     "GET /api/v1/widget/sessions",
     "GET /api/v1/widget/sessions/{id}",
     "GET /api/v1/widget/sessions/{id}/events/stream",
+    "GET /api/v1/widget/sessions/{id}/files/{file_id}",
     "GET /embed.js",
     "GET /healthz",
     "GET /openapi.json",
@@ -46,6 +47,7 @@ const FROZEN: &[&str] = &[
     "POST /api/v1/widget/sessions",
     "POST /api/v1/widget/sessions/{id}/connect",
     "POST /api/v1/widget/sessions/{id}/events",
+    "POST /api/v1/widget/sessions/{id}/files",
     "PUT /api/v1/knowledge/{id}",
     "PUT /api/v1/widget-settings",
 ];

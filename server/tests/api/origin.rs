@@ -102,6 +102,16 @@ fn calls(server: &Server, tokens: &Tokens) -> Vec<(&'static str, Call)> {
             Call::new("GET", &format!("{session}/events/stream")).bearer(token),
         ),
         (
+            "/sessions/{id}/files",
+            Call::new("POST", &format!("{session}/files"))
+                .bearer(token)
+                .body("multipart/form-data; boundary=B", "--B--"),
+        ),
+        (
+            "/sessions/{id}/files/{file_id}",
+            Call::new("GET", &format!("{session}/files/f_x")).bearer(token),
+        ),
+        (
             "/sessions/{id}/connect",
             Call::new("POST", &format!("{session}/connect"))
                 .bearer(token)

@@ -14,6 +14,7 @@ use karta_server::auth::master::MasterKey;
 use karta_server::auth::revocation::Watch;
 use karta_server::auth::token::Tokens;
 use karta_server::extract::Extractor;
+use karta_server::files::Files;
 use karta_server::router;
 use karta_server::service::{self, ACCOUNT, agents, keys};
 use karta_server::session::Sessions;
@@ -73,7 +74,9 @@ impl Server {
             Clock::system().now_ms() + ahead.load(Ordering::SeqCst)
         }));
         let runtimes = Runtimes::only(Arc::new(Parrot));
-        let sessions = Sessions::start_at(store.clone(), runtimes, clock.clone())
+        let extractor = Extractor::by(env!("CARGO_BIN_EXE_karta-server").into());
+        let files = Files::open(data.path(), extractor.clone()).expect("a folder");
+        let sessions = Sessions::start_at(store.clone(), runtimes, clock.clone(), Some(files))
             .await
             .expect("sessions");
         let stopping = CancellationToken::new();
@@ -89,7 +92,7 @@ impl Server {
             tokens,
             master: master.clone(),
             limits: Arc::new(Limits::new(&rates)),
-            extractor: Extractor::by(env!("CARGO_BIN_EXE_karta-server").into()),
+            extractor,
             watch: Watch::start(store.clone(), stopping.clone()),
             trusted_proxies: Arc::new(["10.0.0.0/8".parse().expect("a range")]),
             clock,
@@ -219,8 +222,9 @@ impl Server {
     /// Whether a text stands anywhere in the data directory: database, log beside it, keys.
     pub fn files_hold(&self, text: &str) -> bool {
         let files = std::fs::read_dir(self.data.path()).expect("a folder");
-        files.into_iter().any(|file| {
-            let bytes = std::fs::read(file.expect("a file").path()).expect("read");
+        let paths = files.map(|file| file.expect("a file").path());
+        paths.filter(|path| path.is_file()).any(|path| {
+            let bytes = std::fs::read(path).expect("read");
             bytes
                 .windows(text.len())
                 .any(|window| window == text.as_bytes())

@@ -61,9 +61,11 @@ fn by_code(code: ErrorCode, status: u16) -> Verdict {
         ErrorCode::RateLimited | ErrorCode::Overloaded => Verdict::Wait,
         ErrorCode::LimitReached => Verdict::Limit,
         ErrorCode::SessionNotFound => Verdict::Gone,
-        ErrorCode::PayloadTooLarge | ErrorCode::RequestInvalid | ErrorCode::SdpInvalid => {
-            Verdict::Refused
-        }
+        ErrorCode::PayloadTooLarge
+        | ErrorCode::RequestInvalid
+        | ErrorCode::UploadsDisabled
+        | ErrorCode::FileTypeNotAllowed
+        | ErrorCode::SdpInvalid => Verdict::Refused,
         ErrorCode::ConnectionNotFound
         | ErrorCode::PreconditionRequired
         | ErrorCode::PreconditionFailed

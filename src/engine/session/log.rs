@@ -85,6 +85,7 @@ impl Log {
             | EventType::Error => Applied::Nothing,
             EventType::UserMessage
             | EventType::UserTranscript
+            | EventType::UserFile
             | EventType::AgentMessage
             | EventType::AgentToolUse
             | EventType::AgentToolResult
@@ -126,7 +127,8 @@ impl Log {
                 Applied::TurnFailed
             }
             EventType::LimitReached => Applied::Limit,
-            EventType::AgentToolUse
+            EventType::UserFile
+            | EventType::AgentToolUse
             | EventType::AgentToolResult
             | EventType::AgentThinking
             | EventType::Synced

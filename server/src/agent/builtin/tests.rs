@@ -64,6 +64,7 @@ impl Shop {
             agent: self.agent.clone(),
             history: history.to_vec(),
             questions: vec![question.into()],
+            ..Turn::default()
         };
         self.builtin.draft(&turn).await.expect("a draft")
     }
@@ -412,4 +413,23 @@ async fn the_answer_is_streamed_word_by_word_and_whole() {
         answer.sources[0].url.as_deref(),
         Some("https://juniperlane.example/contact.html")
     );
+}
+
+#[test]
+fn fresh_files_are_acknowledged_and_nobody_pretends_to_have_read_them() {
+    let file = |name: &str, fresh| Attachment {
+        name: name.into(),
+        fresh,
+        ..Attachment::default()
+    };
+    let words = acknowledged(&[file("old.png", false), file("new.png", true)]).expect("words");
+    assert!(
+        words.contains("new.png") && !words.contains("old.png"),
+        "{words}"
+    );
+    assert!(
+        words.contains("cannot read") && words.contains("a person"),
+        "{words}"
+    );
+    assert_eq!(acknowledged(&[file("old.png", false)]), None);
 }

@@ -204,6 +204,7 @@ fn turn(question: &str) -> Turn {
         agent,
         history: Vec::new(),
         questions: vec![question.into()],
+        files: Vec::new(),
     }
 }
 

@@ -96,7 +96,7 @@ impl Voiced {
         };
         store.put_key(&key).await.unwrap();
         let runtimes = Runtimes::only(Arc::new(Says(answer)));
-        let sessions = Sessions::start(store, runtimes).await.unwrap();
+        let sessions = Sessions::start(store, runtimes, None).await.unwrap();
         let who = super::fake::who("v_owner");
         let session_id = sessions.create(&who, None).await.unwrap().id;
         Arc::new(Voiced {

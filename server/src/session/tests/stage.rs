@@ -103,7 +103,7 @@ impl Stage {
         }));
         let (calls, called) = mpsc::unbounded_channel();
         let runtimes = Runtimes::only(Arc::new(Puppet { calls }));
-        let sessions = Sessions::start_at(store.clone(), runtimes, clock)
+        let sessions = Sessions::start_at(store.clone(), runtimes, clock, None)
             .await
             .expect("sessions");
         Self {

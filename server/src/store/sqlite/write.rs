@@ -181,7 +181,8 @@ async fn append(
             EventType::UserMessage | EventType::UserTranscript => asked_seq = seq,
             EventType::StatusRunning => (running, turn_seq) = (true, seq),
             EventType::StatusIdle => running = false,
-            EventType::AgentMessage
+            EventType::UserFile
+            | EventType::AgentMessage
             | EventType::AgentThinking
             | EventType::AgentToolUse
             | EventType::AgentToolResult
@@ -234,10 +235,10 @@ async fn append(
     Ok(Wrote::Appended(Appended::New(written)))
 }
 
-/// Only what a client sent carries the client's id.
+/// Only what a client sent carries the client's id. A file's is made from it (`files.rs`), and finds the file.
 fn client_id(event: &SessionEvent) -> Option<&str> {
     match event.kind {
-        EventType::UserMessage => event.id.as_deref(),
+        EventType::UserMessage | EventType::UserFile => event.id.as_deref(),
         _ => None,
     }
 }
