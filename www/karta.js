@@ -13,8 +13,8 @@
  * What it does not do: decide anything about the product. It reads a key and a base URL to save a round trip; the engine checks both.
  *
  * Exports of the bundles (src/browser/entry.rs):
- *  launcher  karta_draw(tag, inits, reply) → the host element, or undefined where nothing is to be drawn
- *  panel     karta_start({tag, origin, reply, host, taken, signal, pump}), karta_call(args), karta_drain()
+ *  launcher  karta_draw(tag, inits, reply) → the host element, or undefined where nothing is to be drawn; karta_host() → a host without a look
+ *  panel     karta_start({tag, origin, reply, host, make, taken, signal, pump}), karta_call(args), karta_drain()
  */
 (() => {
   "use strict";
@@ -140,6 +140,14 @@
     }
   };
 
+  /** The launcher bundle: it draws the button, and makes every host that the engine asks for. @type {Promise<any> | undefined} */
+  let drawer;
+  const launcher = () => (drawer ||= load("__LAUNCHER_JS__", "__LAUNCHER_WASM__"));
+  const failure = () => {
+    drawer = undefined;
+    failed();
+  };
+
   /** An own string property, without running a getter. @param {any} object @param {string} key @returns {string | undefined} */
   const own = (object, key) => {
     try {
@@ -186,18 +194,18 @@
       })();
     }
     try {
-      const launcher = await load("__LAUNCHER_JS__", "__LAUNCHER_WASM__");
+      const drawing = await launcher();
       // Under 600 ms, waiting avoids a change of colour; over it, a visitor would take the site for chat-less.
       await Promise.race([asked, wait(600)]);
       if (!d.body) await new Promise((done) => d.addEventListener("DOMContentLoaded", done, { once: true }));
       if (!panel && !loading) {
-        host = launcher.karta_draw(tag, inits(), reply);
+        host = drawing.karta_draw(tag, inits(), reply);
         if (host) watch(host);
         // No button: the engine knows why, and says so.
         else loadPanel();
       }
     } catch {
-      failed();
+      failure();
     }
     launching = false;
   };
@@ -235,7 +243,7 @@
     button?.setAttribute("aria-busy", "true");
     const life = new AbortController();
     try {
-      const module = await load("__PANEL_JS__", "__PANEL_WASM__");
+      const [module, drawing] = await Promise.all([load("__PANEL_JS__", "__PANEL_WASM__"), launcher()]);
       // The answer under way is the one that the engine would ask for.
       await Promise.race([asked, wait(600)]);
       if (!d.body) await new Promise((done) => d.addEventListener("DOMContentLoaded", done, { once: true }));
@@ -249,12 +257,12 @@
         }
       };
       // The loader listens at the button until the engine does: between the two a press would be lost while the config is on its way.
-      module.karta_start({ tag, origin: src.origin, reply, host, taken: () => unwatch(), signal: life.signal, pump });
+      module.karta_start({ tag, origin: src.origin, reply, host, make: drawing.karta_host, taken: () => unwatch(), signal: life.signal, pump });
       for (const call of queue.splice(0)) module.karta_call(call);
       panel = module;
     } catch {
       life.abort();
-      failed();
+      failure();
     }
     loading = false;
     button?.removeAttribute("aria-busy");

@@ -2,7 +2,8 @@
 //! hand-written functions (`dom/nodes.js`) carry out what is written to them, so that an element costs a line of data and not code. Text
 //! enters as text, styles are adopted sheets and CSSOM variables: the strictest CSP and `trusted-types 'none'` hold.
 //!
-//! [`launcher`] is in both bundles: the launcher bundle draws, the panel bundle adopts what it finds, under the same numbers.
+//! [`launcher`] is in both bundles: the launcher bundle alone makes hosts with the button and its style in them, the panel bundle adopts them, under
+//! the same numbers.
 
 #[cfg(feature = "panel")]
 mod composer;
@@ -46,9 +47,14 @@ macro_rules! template {
 }
 use template;
 
+#[cfg(feature = "launcher")]
 #[wasm_bindgen(module = "/src/browser/dom/nodes.js")]
 extern "C" {
     fn create(css: &str, template: &str) -> JsValue;
+}
+
+#[wasm_bindgen(module = "/src/browser/dom/nodes.js")]
+extern "C" {
     pub fn put(node: Node, name: &str, value: &str) -> bool;
     pub fn flag(node: Node, name: &str, on: bool) -> bool;
 }
@@ -109,6 +115,7 @@ pub const KINDS: [Kind; 9] = [
 ];
 
 /// Makes the host with the launcher and puts it on screen. A falsy value where the page forbids shadow roots.
+#[cfg(feature = "launcher")]
 pub fn mount() -> JsValue {
     create(style::LAUNCHER, launcher::TEMPLATE)
 }

@@ -13,6 +13,8 @@ use wasm_bindgen::prelude::*;
 pub struct Screen {
     /// The launcher bundle's host, until the first picture takes it over.
     found: JsValue,
+    /// Makes another host, by the launcher bundle. A falsy value where the page forbids shadow roots.
+    make: JsValue,
     /// Tells the loader that presses are heard here from now on.
     taken: JsValue,
     /// Aborted when this instance has crashed: its successor owns the page then.
@@ -24,7 +26,7 @@ pub struct Screen {
 }
 
 impl Screen {
-    pub fn new(found: JsValue, taken: JsValue, signal: JsValue) -> Screen {
+    pub fn new(found: JsValue, make: JsValue, taken: JsValue, signal: JsValue) -> Screen {
         let panel = Rc::new(RefCell::new(None::<Panel>));
         let here = panel.clone();
         let hear = Closure::<dyn FnMut(usize, Node) -> bool>::new(move |kind, node| {
@@ -53,6 +55,7 @@ impl Screen {
         });
         Screen {
             found,
+            make,
             taken,
             signal,
             shown: false,
@@ -81,18 +84,18 @@ impl Screen {
 
     /// False where the page lets nobody draw.
     fn mount(&mut self) -> bool {
-        let found = std::mem::take(&mut self.found);
-        if !found.is_falsy() {
-            dom::adopt(&found);
-        } else if dom::mount().is_falsy() {
+        let mut found = std::mem::take(&mut self.found);
+        if found.is_falsy() {
+            found = call(&self.make);
+        }
+        if found.is_falsy() {
             return false;
         }
+        dom::adopt(&found);
         self.shown = true;
         dom::keep(&self.signal, self.hear.as_ref());
         dom::listen(launcher::BUTTON, "click", true);
-        if let Some(taken) = self.taken.dyn_ref::<js_sys::Function>() {
-            let _ = taken.call0(&JsValue::UNDEFINED);
-        }
+        call(&self.taken);
         true
     }
 
@@ -127,6 +130,14 @@ impl Screen {
             dom::shut();
         }
     }
+}
+
+/// What the loader's function answers.
+fn call(function: &JsValue) -> JsValue {
+    let function = function.dyn_ref::<js_sys::Function>();
+    function
+        .and_then(|function| function.call0(&JsValue::UNDEFINED).ok())
+        .unwrap_or_default()
 }
 
 impl Drop for Screen {

@@ -13,6 +13,7 @@ macro_rules! sheet {
     };
 }
 
+#[cfg(feature = "launcher")]
 sheet!(LAUNCHER, "launcher.css");
 #[cfg(feature = "panel")]
 sheet!(PANEL, "panel.css");

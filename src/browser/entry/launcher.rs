@@ -1,4 +1,5 @@
-//! The launcher bundle: resolves the look by the engine's configuration code and draws the button. Holds no state and listens to nothing.
+//! The launcher bundle: resolves the look by the engine's configuration code and draws the button. Listens to nothing; what it holds is
+//! forgotten with the next host.
 
 use crate::browser::dom::{self, launcher};
 use crate::browser::host::{get, languages, own_property};
@@ -11,6 +12,13 @@ use wasm_bindgen::prelude::*;
 #[wasm_bindgen]
 pub fn karta_draw(tag: &JsValue, inits: &js_sys::Array, reply: &JsValue) -> JsValue {
     draw(tag, inits, reply).unwrap_or_default()
+}
+
+/// A host with the button in it, on screen, without a look: for the panel bundle, which has neither the template nor the style of its own.
+/// Undefined where the page forbids shadow roots.
+#[wasm_bindgen]
+pub fn karta_host() -> JsValue {
+    dom::mount()
 }
 
 /// Settings in an object. What is no text or truth counts as absent: the engine says so when it arrives.

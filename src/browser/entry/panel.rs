@@ -24,7 +24,7 @@ thread_local! {
     static APP: RefCell<Option<App>> = const { RefCell::new(None) };
 }
 
-/// `options`: `{tag, origin, reply, host, taken, signal, pump}`. Once an instance.
+/// `options`: `{tag, origin, reply, host, make, taken, signal, pump}`. Once an instance.
 #[wasm_bindgen]
 pub fn karta_start(options: &JsValue) {
     #[cfg(feature = "panic-hook")]
@@ -44,7 +44,12 @@ pub fn karta_start(options: &JsValue) {
         stored: storage::all(),
     };
     let edge = BrowserEdge::new(
-        Screen::new(option("host"), option("taken"), signal.clone().into()),
+        Screen::new(
+            option("host"),
+            option("make"),
+            option("taken"),
+            signal.clone().into(),
+        ),
         signal,
     );
     APP.set(Some(App {

@@ -15,15 +15,17 @@ for (const kind of ["js", "wasm"]) {
   });
 }
 
-test("a truncated wasm and a wrong type are one warning and no exception", { network: true }, async ({ tab }) => {
+test("a wrong answer in place of the launcher's wasm is one warning and no exception, and the next wish tries again", { network: true }, async ({ tab }) => {
   const page = await tab();
-  await page.page.route("**/launcher-*.wasm", (route) => route.fulfill({ status: 200, contentType: "text/html", body: "<h1>Not here</h1>" }));
+  let spoiled = true;
+  await page.page.route("**/launcher-*.wasm", (route) => (spoiled ? route.fulfill({ status: 200, contentType: "text/html", body: "<h1>Not here</h1>" }) : route.continue()));
   await page.goto();
   await until(() => page.complaints.some((c) => c.includes("load_failed")), "the warning");
   assert.equal(page.takeComplaints(/load_failed/).length, 1);
   page.takeComplaints(/`WebAssembly\.instantiateStreaming` failed|MIME/);
   assert.equal(await page.page.locator("karta-root").count(), 0);
-  // The engine does not need the launcher bundle.
+  spoiled = false;
   await page.page.evaluate(() => window.karta("open"));
   await page.page.locator('karta-root [part~="panel"]').waitFor();
+  assert.equal(page.takeComplaints(/load_failed/).length, 0);
 });
