@@ -15,9 +15,9 @@ const BUNDLES = ["launcher", "panel"];
 // The oldest browsers that run what rustc emits (bulk memory, sign extension, reference types).
 const BROWSERS = ["chrome97", "firefox102", "safari16.4"];
 
-// Found by trying what brotli makes of it (3 % less than plain -Oz): no inlining of functions with several callers, control flow built anew from its
+// Found by trying what brotli makes of it (3 % less than plain -Oz): next to no inlining, control flow built anew from its
 // graph, no temporaries for repeated expressions, and functions of one module side by side.
-const WASM_OPT = ["--low-memory-unused", "--always-inline-max-function-size", "0", "--one-caller-inline-max-function-size", "0", "--flexible-inline-max-function-size", "0",
+const WASM_OPT = ["--low-memory-unused", "--always-inline-max-function-size", "6", "--one-caller-inline-max-function-size", "20", "--flexible-inline-max-function-size", "0",
   "--flatten", "--rereloop", "-Oz", "-Oz", "--skip-pass=local-cse", "--reorder-functions-by-name",
   "--strip-debug", "--strip-producers", "--strip-target-features", "--minify-imports-and-exports-and-modules"];
 

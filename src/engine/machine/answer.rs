@@ -109,8 +109,9 @@ impl Panel {
             }
             // A proof that is refused never becomes a guest, and one that works once is not tried twice.
             (Verdict::Token | Verdict::Refused, Purpose::Mint) if cx.core.has_proof() => {
-                let code = known(&failure).unwrap_or(ErrorCode::IdentityInvalid);
-                return self.halted(code.as_str(), &failure.message, cx);
+                let code =
+                    known(&failure).map_or(ErrorCode::IdentityInvalid.as_str(), |(code, _)| *code);
+                return self.halted(code, &failure.message, cx);
             }
             (Verdict::Token, Purpose::Mint) => {}
             (Verdict::Token, purpose) => {

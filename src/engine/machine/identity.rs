@@ -15,18 +15,18 @@ use crate::engine::view_model::ItemState;
 use karta_protocol::ErrorCode;
 
 /// Codes that another identity may heal.
-const ABOUT_IDENTITY: [ErrorCode; 7] = [
-    ErrorCode::GuestNotAllowed,
-    ErrorCode::UserNotAllowed,
-    ErrorCode::IdentityInvalid,
-    ErrorCode::IdentityMismatch,
-    ErrorCode::TokenExpired,
-    ErrorCode::TokenInvalid,
-    ErrorCode::TokenUsed,
+const ABOUT_IDENTITY: [&str; 7] = [
+    ErrorCode::GuestNotAllowed.as_str(),
+    ErrorCode::UserNotAllowed.as_str(),
+    ErrorCode::IdentityInvalid.as_str(),
+    ErrorCode::IdentityMismatch.as_str(),
+    ErrorCode::TokenExpired.as_str(),
+    ErrorCode::TokenInvalid.as_str(),
+    ErrorCode::TokenUsed.as_str(),
 ];
 
 fn heals(code: &str) -> bool {
-    ABOUT_IDENTITY.iter().any(|about| about.as_str() == code)
+    ABOUT_IDENTITY.contains(&code)
 }
 
 impl Core {

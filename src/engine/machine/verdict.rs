@@ -25,8 +25,8 @@ pub(super) enum Verdict {
 /// The code decides; where there is none, the status does. A 403 or 404 without a code comes from something in between (a
 /// proxy, a captive portal, a wrong path), which may pass.
 pub(super) fn judge(failure: &Failure) -> Verdict {
-    if let Some(code) = known(failure) {
-        return by_code(code, failure.status);
+    if let Some((_, verdict)) = known(failure) {
+        return *verdict;
     }
     match failure.status {
         401 => Verdict::Token,
@@ -36,14 +36,40 @@ pub(super) fn judge(failure: &Failure) -> Verdict {
     }
 }
 
-/// The code, if this widget knows it.
-pub(super) fn known(failure: &Failure) -> Option<ErrorCode> {
-    let mut codes = ErrorCode::ALL.iter().copied();
-    codes.find(|code| code.as_str() == failure.code)
+/// The code and what it means, if it means anything to this widget.
+pub(super) fn known(failure: &Failure) -> Option<&'static (&'static str, Verdict)> {
+    MEANINGS.iter().find(|(code, _)| *code == failure.code)
 }
 
-fn by_code(code: ErrorCode, status: u16) -> Verdict {
-    match code {
+/// [`meaning`] as a list, made while compiling: the bundle holds no code that means nothing to it.
+static MEANINGS: [(&str, Verdict); meanings().1] = {
+    let (all, len) = meanings();
+    let mut list = [("", Verdict::Later); meanings().1];
+    let mut index = 0;
+    while index < len {
+        list[index] = all[index];
+        index += 1;
+    }
+    list
+};
+
+const fn meanings() -> ([(&'static str, Verdict); ErrorCode::ALL.len()], usize) {
+    let mut list = [("", Verdict::Later); ErrorCode::ALL.len()];
+    let (mut index, mut len) = (0, 0);
+    while index < list.len() {
+        let code = ErrorCode::ALL[index];
+        if let Some(verdict) = meaning(code) {
+            list[len] = (code.as_str(), verdict);
+            len += 1;
+        }
+        index += 1;
+    }
+    (list, len)
+}
+
+/// None: the status says enough.
+const fn meaning(code: ErrorCode) -> Option<Verdict> {
+    Some(match code {
         ErrorCode::ClientKeyMissing
         | ErrorCode::ClientKeyUnknown
         | ErrorCode::ClientKeyDisabled
@@ -78,11 +104,8 @@ fn by_code(code: ErrorCode, status: u16) -> Verdict {
         | ErrorCode::AgentInUse
         | ErrorCode::VoiceUnavailable
         | ErrorCode::AgentFailed
-        | ErrorCode::Internal => match status {
-            400 | 413 | 415 | 422 => Verdict::Refused,
-            _ => Verdict::Later,
-        },
-    }
+        | ErrorCode::Internal => return None,
+    })
 }
 
 impl Cx<'_> {

@@ -22,8 +22,7 @@ test("what really crosses the wire stays within the budgets", async ({ tab, serv
   const sum = (wanted) => [...files.values()].filter(({ path }) => wanted(path)).reduce((total, { size }) => total + size, 0);
   const first = sum((p) => !p.includes("panel-"));
   assert.ok(first > 2000 && first <= budgets.launcher, `until the launcher: ${first} of ${budgets.launcher} bytes`);
-  const bound = Math.max(budgets.all, budgets.ceilings.all ?? 0);
-  assert.ok(sum(() => true) <= bound, `all: ${sum(() => true)} of ${bound} bytes`);
+  assert.ok(sum(() => true) <= budgets.all, `all: ${sum(() => true)} of ${budgets.all} bytes`);
   assert.equal(files.size, 5, "loader, and two files for each bundle");
   for (const { path: file, headers } of files.values()) {
     assert.equal(headers["content-encoding"], "br", `${file} is sent as brotli`);
