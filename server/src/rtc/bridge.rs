@@ -68,10 +68,9 @@ pub(super) async fn run(bridge: Bridge) {
         submitting: None,
         garbage: 0,
         call: None,
+        _seat: seat,
     };
     while let Step::GoOn = joint.step(&mut inbound).await {}
-    let _ = joint.commands.send(Command::Close { key });
-    drop(seat);
 }
 
 /// The id of a message, and what became of it.
@@ -100,6 +99,19 @@ struct Joint {
     submitting: Option<BoxFuture<'static, Submitted>>,
     garbage: u32,
     call: Option<RunningCall>,
+    _seat: Seat,
+}
+
+/// Dropped when the bridge returns and when the conversation panics: either way the peer is closed, so that the other side knows at
+/// once and does not find out by ICE. Its place is given back after that.
+impl Drop for Joint {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let session_id = &self.session_id;
+            tracing::error!(session_id, "a conversation panicked; its peer is closed");
+        }
+        let _ = self.commands.send(Command::Close { key: self.key });
+    }
 }
 
 /// The visitor's hold on a call. Dropping it ends the call.

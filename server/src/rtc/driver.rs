@@ -265,7 +265,7 @@ impl Driver {
         }
     }
 
-    /// A bridge that ends has queued its last words and a `Close` before; one that panicked has not.
+    /// Before it drops its queue, a bridge has queued its last words and a `Close`: those come first.
     fn close_orphans(&mut self) {
         if !self.orphans.is_empty() {
             self.drain_commands();

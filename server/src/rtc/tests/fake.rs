@@ -21,6 +21,7 @@ pub struct FakeConversation {
     pub shut: AtomicBool,
     /// Frames of replays that readers have taken.
     given: Arc<AtomicUsize>,
+    panics: AtomicUsize,
 }
 
 const ENDED: usize = usize::MAX;
@@ -41,6 +42,7 @@ impl FakeConversation {
             length: watch::Sender::new(0),
             shut: AtomicBool::new(false),
             given: Arc::default(),
+            panics: AtomicUsize::new(0),
         })
     }
 
@@ -62,6 +64,10 @@ impl FakeConversation {
 
     pub fn given(&self) -> usize {
         self.given.load(Ordering::Relaxed)
+    }
+
+    pub fn panics(&self) -> usize {
+        self.panics.load(Ordering::Relaxed)
     }
 
     pub fn readers(&self) -> usize {
@@ -132,7 +138,10 @@ impl Conversation for FakeConversation {
             return Err(Fault::refused(ErrorCode::RequestInvalid, "unknown event"));
         }
         let text = event.text.unwrap_or_default();
-        assert_ne!(text, "panic", "asked for by a test");
+        if text == "panic" {
+            self.panics.fetch_add(1, Ordering::Relaxed);
+            panic!("asked for by a test");
+        }
         let seq = self.say(&text);
         Ok(Accepted { seq: Some(seq) })
     }

@@ -51,19 +51,28 @@ async fn a_silent_peer_is_dropped_and_a_pinging_one_is_kept() {
 
 #[tokio::test]
 async fn a_conversation_that_panics_ends_its_own_peer_only() {
-    let rtc = Rtc::start(config()).await.unwrap();
+    // No peer is dropped for its silence here, so it is the panic that ends one.
+    let rtc = Rtc::start(RtcConfig {
+        peer_timeout: Duration::from_secs(600),
+        ..config()
+    })
+    .await
+    .unwrap();
     let conversation = FakeConversation::new();
     let (mut doomed, _) = open(&rtc, &conversation).await;
     let (mut well, _) = open(&rtc, &conversation).await;
     doomed.send(r#"{"type":"user.message","id":"m1","text":"panic"}"#);
-    super::until("its place is free", || rtc.connections() == 1).await;
-    // First: nobody drives this client while the other waits, and the server drops who is silent for long.
-    well.send(r#"{"type":"ping"}"#);
-    well.until("pong", |c| c.has("pong")).await;
-    // The doomed one is told nothing; that its checks are not answered any more ends it, after about 20 s.
-    doomed.send(r#"{"type":"ping"}"#);
-    doomed.limit = std::time::Duration::from_secs(60);
+    // Half of what ICE takes to find out that nobody answers.
+    doomed.limit = Duration::from_secs(10);
     doomed.until("close", |c| c.ended).await;
+    super::until("its place is free", || rtc.connections() == 1).await;
+    // The media thread itself has seen no panic.
+    let counts = super::probe(&rtc).await;
+    assert_eq!((counts.peers, counts.panics), (1, 0));
+    assert_eq!(conversation.panics(), 1);
+    well.send(r#"{"type":"user.message","id":"m2","text":"still here"}"#);
+    well.send(r#"{"type":"hello","after":0}"#);
+    well.until("its message", |c| c.has("still here")).await;
 }
 
 #[tokio::test]
