@@ -59,7 +59,7 @@ test("the tag with its token", options, async ({ tab }) => {
   const page = await (await tab()).load("/");
   await answers(page, "Hello Cavuer");
   assert.match(JSON.parse(page.posts("/auth/guest")[0].body).visitor_id ?? "v_", /^v_/);
-  assert.match(await page.page.evaluate(() => Object.values(localStorage).join()), /v_\w/, "a random visitor id is kept");
+  assert.match(await page.page.evaluate(() => Object.values(localStorage).join()), /v_[\w-]{22}/, "a random visitor id is kept");
 });
 
 test("the tag with a user and the hash of the user's id", options, async (world) => {
