@@ -114,6 +114,11 @@ want_voice() {
   (apt_install "the demo's voice" flite pocketsphinx pocketsphinx-en-us) || warn "no voice in the demo"
 }
 
+# A real relay for the tests of TURN.
+need_turn() {
+  have turnserver || apt_install "coturn, a TURN server for the tests" coturn
+}
+
 need_lints() {
   have rustup || return 0
   cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 && return

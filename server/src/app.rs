@@ -6,6 +6,7 @@ use crate::auth::master::MasterKey;
 use crate::auth::revocation::Watch;
 use crate::auth::token::Tokens;
 use crate::extract::Extractor;
+use crate::ice::IceServers;
 use crate::rtc::Rtc;
 use crate::session::Sessions;
 use crate::store::Store;
@@ -18,6 +19,8 @@ pub struct App {
     pub store: Arc<dyn Store>,
     pub sessions: Sessions,
     pub rtc: Option<Rtc>,
+    /// STUN and TURN servers for browsers.
+    pub ice: Arc<IceServers>,
     pub voices: Voices,
     pub tokens: Arc<Tokens>,
     /// Opens identity secrets, recognises secret keys, names verified users.

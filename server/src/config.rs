@@ -5,6 +5,7 @@ use crate::agent::openai::{OpenAiConfig, Secret};
 use crate::auth::address::Cidr;
 use crate::auth::limit::{RULES, Rate, Rates};
 use crate::cli::ServeArgs;
+use crate::ice::{self, IceServers, IceUrl};
 use crate::voice::CALLS_MAX;
 use crate::voice::engine::openai::VoiceConfig;
 use std::collections::BTreeMap;
@@ -29,6 +30,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `KARTA_RTC_PUBLIC_IP`.
     pub public_ips: Vec<IpAddr>,
+    /// `KARTA_ICE_SERVERS`, `KARTA_TURN_SECRET`, `KARTA_TURN_LIFETIME`.
+    pub ice: IceServers,
     /// `KARTA_TRUSTED_PROXIES`.
     pub trusted_proxies: Vec<Cidr>,
     /// `KARTA_LIMITS`, `KARTA_LIMIT_…`.
@@ -73,6 +76,7 @@ impl Config {
             udp_listen,
             data_dir: data_dir.to_owned(),
             public_ips: reader.list("KARTA_RTC_PUBLIC_IP", "an address like 203.0.113.7"),
+            ice: reader.ice(),
             trusted_proxies: reader.list("KARTA_TRUSTED_PROXIES", "a range like 10.0.0.0/8"),
             rates: reader.rates(),
             max_connections: reader.count("KARTA_MAX_CONNECTIONS", MAX_CONNECTIONS, 1_000_000),
@@ -130,6 +134,31 @@ impl Reader {
             }
         }
         values
+    }
+
+    fn ice(&mut self) -> IceServers {
+        let urls: Vec<IceUrl> = self.list(
+            "KARTA_ICE_SERVERS",
+            "an address like turn:turn.example.com:3478?transport=udp or stun:stun.example.com",
+        );
+        let secret = self.get("KARTA_TURN_SECRET").map(Secret::new);
+        match (urls.iter().any(IceUrl::relays), &secret) {
+            (true, None) => self.wrong(
+                "KARTA_TURN_SECRET",
+                "is missing, but KARTA_ICE_SERVERS has a turn: address; write coturn's static-auth-secret",
+            ),
+            (false, Some(_)) => self.wrong(
+                "KARTA_ICE_SERVERS",
+                "has no turn: address for KARTA_TURN_SECRET",
+            ),
+            (true, Some(_)) | (false, None) => {}
+        }
+        let lifetime_s = self.count("KARTA_TURN_LIFETIME", ice::LIFETIME_S, ice::LIFETIME_MAX_S);
+        IceServers {
+            urls,
+            secret,
+            lifetime_s: lifetime_s as u64,
+        }
     }
 
     fn rates(&mut self) -> Rates {
@@ -288,6 +317,8 @@ mod tests {
             &[
                 ("KARTA_RTC_PUBLIC_IP", "example.com"),
                 ("KARTA_TRUSTED_PROXIES", "10.0.0.0/8, x/y"),
+                ("KARTA_ICE_SERVERS", "turn:turn.example.com, turn://x"),
+                ("KARTA_TURN_LIFETIME", "1h"),
                 ("KARTA_LIMITS", "maybe"),
                 ("KARTA_LIMIT_MINTS", "5/1m"),
                 ("KARTA_LIMIT_MINTS_PER_KEY", "many"),
@@ -303,6 +334,9 @@ mod tests {
             "--listen",
             "KARTA_RTC_PUBLIC_IP",
             "KARTA_TRUSTED_PROXIES",
+            "KARTA_ICE_SERVERS",
+            "KARTA_TURN_SECRET",
+            "KARTA_TURN_LIFETIME",
             "KARTA_LIMITS",
             "KARTA_LIMIT_MINTS:",
             "KARTA_LIMIT_MINTS_PER_KEY",
@@ -317,11 +351,30 @@ mod tests {
                 "{name}: {problems:#?}"
             );
         }
-        assert_eq!(problems.len(), 11, "{problems:#?}");
+        assert_eq!(problems.len(), 14, "{problems:#?}");
         assert!(
             !problems.concat().contains("sk-123"),
             "a misplaced key is not printed"
         );
+    }
+
+    #[test]
+    fn relays_come_with_their_secret_which_is_never_shown() {
+        let servers = (
+            "KARTA_ICE_SERVERS",
+            "stun:s.example, turn:t.example:3478?transport=tcp",
+        );
+        let secret = ("KARTA_TURN_SECRET", "north pole");
+        let config = read("[::1]:0", &[servers, secret]).expect("good");
+        assert_eq!(config.ice.urls.len(), 2);
+        assert_eq!(config.ice.lifetime_s, ice::LIFETIME_S as u64);
+        assert!(!format!("{config:?}").contains("north"));
+        let problems = read(
+            "[::1]:0",
+            &[("KARTA_ICE_SERVERS", "stun:s.example"), secret],
+        );
+        let problems = problems.expect_err("bad").concat();
+        assert!(problems.starts_with("KARTA_ICE_SERVERS") && !problems.contains("north"));
     }
 
     #[test]

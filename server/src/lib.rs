@@ -11,6 +11,7 @@ pub mod config;
 pub mod error;
 pub mod extract;
 pub mod files;
+pub mod ice;
 pub mod listen;
 pub mod retention;
 pub mod router;

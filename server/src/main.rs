@@ -120,6 +120,7 @@ async fn serve(config: Config) -> Result<(), String> {
         store: store.clone(),
         sessions: sessions.clone(),
         rtc: Some(rtc.clone()),
+        ice: Arc::new(config.ice.clone()),
         voices: voices(&config),
         tokens,
         master: master.clone(),

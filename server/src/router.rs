@@ -10,7 +10,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, Method, header};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{delete, get, patch, post};
+use axum::routing::{delete, get, post};
 use karta_protocol::{API_BASE, ErrorCode};
 use std::time::Duration;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -35,12 +35,13 @@ pub fn build(app: App) -> Router {
         .route("/sessions/{id}/files",         post(files::add).layer(DefaultBodyLimit::disable()))
         .route("/sessions/{id}/files/{file_id}", get(files::show))
         .route("/sessions/{id}/connect",       post(connect::open))
-        .route("/sessions/{id}/connect/{connection_id}", patch(connect::patch).delete(connect::close))
+        .route("/sessions/{id}/connect/{connection_id}", get(connect::show).patch(connect::patch).delete(connect::close))
         .route("/me",                          delete(me::forget))
         .fallback(unknown_path)
         .layer(from_fn_with_state(app.clone(), border::guard))
         .layer(from_fn(border::catch_panic))
-        .layer(cors());
+        .layer(cors())
+        .layer(from_fn(connect::announce));
 
     Router::new()
         .nest(API_BASE, public)

@@ -23,7 +23,7 @@ use driver::{Command, Driver};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use karta_protocol::{Accepted, ClientEvent, ErrorCode};
-use peer::{Peer, Settings, Unacceptable};
+use peer::{Peer, Settings};
 use registry::Registry;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -194,6 +194,28 @@ pub struct Answer {
     pub etag: String,
 }
 
+/// Which ICE session a PATCH is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IfMatch {
+    /// Whichever runs: a restart.
+    Any,
+    /// One of these strong tags, without quotes.
+    Tags(Vec<String>),
+}
+
+/// What became of a PATCH that was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Patched {
+    Taken,
+    /// ICE restarted: the fragment with our side of it.
+    Restarted {
+        fragment: String,
+        etag: String,
+    },
+    /// Not to be done this way, and how to. Nothing has changed.
+    Unsupported(&'static str),
+}
+
 impl Rtc {
     /// Binds the sockets (port 0 allowed) and starts the media threads.
     pub async fn start(config: impl Into<RtcConfig>) -> std::io::Result<Rtc> {
@@ -261,6 +283,7 @@ impl Rtc {
         // The seat is taken before the costly part, and given back by drop wherever this fails.
         let seat = self.shared.registry.take(who, session_id, index, key)?;
         let (peer, sdp) = Peer::accept(offer, thread.settings.clone(), Instant::now())?;
+        seat.note_remote(peer.remote_ufrag());
         let answer = Answer {
             sdp,
             connection_id: seat.connection_id().to_owned(),
@@ -287,34 +310,53 @@ impl Rtc {
         Ok(answer)
     }
 
-    /// Trickled candidates or an ICE restart: RFC 9725 4.3. `if_match` is the bare tag or `*`. Some((sdpfrag, etag)) after a restart.
+    /// Whether `who` has this connection.
+    pub fn holds(&self, who: &Principal, session_id: &str, connection_id: &str) -> bool {
+        let found = self.shared.registry.find(who, session_id, connection_id);
+        found.is_some()
+    }
+
+    /// Trickled candidates or an ICE restart: RFC 9725 4.3.
     pub async fn patch(
         &self,
         who: &Principal,
         session_id: &str,
         connection_id: &str,
-        if_match: &str,
+        if_match: &IfMatch,
         fragment: &str,
-    ) -> Result<Option<(String, String)>, Fault> {
+    ) -> Result<Patched, Fault> {
         let connection = self
             .shared
             .registry
             .find(who, session_id, connection_id)
             .ok_or_else(not_found)?;
         let fragment = sdp::Fragment::parse(fragment)?;
-        if if_match != "*" {
-            if if_match != connection.etag {
+        let known = match if_match {
+            IfMatch::Any => None,
+            IfMatch::Tags(tags) => Some(tags.contains(&connection.etag)),
+        };
+        let remote = match (known, fragment.credentials) {
+            (None, Some(remote)) => remote,
+            (None, None) => {
+                return Ok(Patched::Unsupported(
+                    "An ICE restart needs a=ice-ufrag and a=ice-pwd.",
+                ));
+            }
+            (Some(false), _) => {
                 return Err(Fault::refused(
                     ErrorCode::PreconditionFailed,
-                    "If-Match names an ICE session that is over. Use the ETag of the last answer.",
+                    "If-Match names an ICE session that is over. Send the ETag of the last answer as it came, with its quotes.",
+                ));
+            }
+            (Some(true), Some(remote)) if remote.ufrag != connection.remote_ufrag => {
+                return Ok(Patched::Unsupported(
+                    "New ICE credentials begin a new ICE session: send them with `If-Match: \"*\"`.",
                 ));
             }
             // Remote candidates are not needed, and not followed: see `peer.rs`.
-            return Ok(None);
-        }
-        let Some(remote) = fragment.credentials else {
-            return Err(Unacceptable::new("an ICE restart needs a=ice-ufrag and a=ice-pwd").into());
+            (Some(true), _) => return Ok(Patched::Taken),
         };
+        let ufrag = remote.ufrag.clone();
         let (reply, outcome) = oneshot::channel();
         self.shared.threads[connection.thread]
             .commands
@@ -328,9 +370,12 @@ impl Rtc {
         let etag = self
             .shared
             .registry
-            .renew(connection_id)
+            .renew(connection_id, ufrag)
             .ok_or_else(not_found)?;
-        Ok(Some((sdp, etag)))
+        Ok(Patched::Restarted {
+            fragment: sdp,
+            etag,
+        })
     }
 
     pub async fn close(

@@ -135,14 +135,18 @@ async fn answer(
         return Some(Err(refused(&response, &body.unwrap_or_default())));
     }
     let body = body.ok()?;
-    let reply = match expect? {
+    let mut reply = match expect? {
         Expect::Nothing => Reply::Nothing,
         Expect::Answer => Reply::Answer {
             location: header(&response, "location"),
+            link: Secret(header(&response, "link")),
             sdp: body,
         },
         expect => wire::reply(&wire::object(&body)?, expect)?,
     };
+    if let Reply::Session(_, link) = &mut reply {
+        link.0 = header(&response, "link");
+    }
     Some(Ok(reply))
 }
 

@@ -77,7 +77,10 @@ impl Peer {
         if !possible() {
             return None;
         }
-        let connection = RTCPeerConnection::new(&config(ice_servers)).ok()?;
+        // Servers that the browser refuses must not cost the connection.
+        let connection = RTCPeerConnection::new(&config(ice_servers))
+            .or_else(|_| RTCPeerConnection::new(&config(&[])))
+            .ok()?;
         let peer = Self::equip(id, &connection);
         if peer.is_none() {
             connection.close();

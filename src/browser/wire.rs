@@ -5,6 +5,7 @@
 
 use super::host::{get, get_text};
 use super::raw;
+use crate::engine::command::Secret;
 use crate::engine::effect::{Expect, Failure, Reply};
 use crate::engine::json::Json;
 use js_sys::{Array, JSON};
@@ -40,7 +41,7 @@ pub fn reply(object: &JsValue, expect: Expect) -> Option<Reply> {
             visitor_id: get_text(object, "visitor_id"),
             user_id: get_text(object, "user_id"),
         }),
-        Expect::Session => Reply::Session(session(object)?),
+        Expect::Session => Reply::Session(session(object)?, Secret::default()),
         Expect::Answer | Expect::Nothing => Reply::Nothing,
     })
 }

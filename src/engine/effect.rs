@@ -176,8 +176,13 @@ pub enum Expect {
 pub enum Reply {
     Config(Box<Layer>),
     Token(TokenReply),
-    Session(SessionInfo),
-    Answer { sdp: String, location: String },
+    /// With the `Link` header, which names STUN and TURN servers ([`super::session::ice`]).
+    Session(SessionInfo, Secret),
+    Answer {
+        sdp: String,
+        location: String,
+        link: Secret,
+    },
     Nothing,
 }
 

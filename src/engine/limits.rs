@@ -48,6 +48,8 @@ pub const STREAM_QUIET_MS: u64 = 30_000;
 pub const PEER_DEADLINE_MS: u64 = 15_000;
 /// Attempts at WebRTC that fail in a row before it is left alone until the network or the page changes.
 pub const PEER_ATTEMPTS: u32 = 5;
+/// STUN and TURN servers taken from an answer. Each costs the browser seconds of gathering.
+pub const ICE_SERVERS: usize = 8;
 /// A channel that lasted this long was a good one.
 pub const PEER_GOOD_MS: u64 = 30_000;
 /// A ping without any frame after it for this long: the channel is dead. Under the server's 20 s.

@@ -1,6 +1,7 @@
 //! Token, outbox, log, backoff: small pure machines that the phases own. None of them asks the world for anything.
 
 pub mod backoff;
+pub mod ice;
 pub mod log;
 pub mod outbox;
 pub mod owner;

@@ -7,6 +7,7 @@ import path from "node:path";
 import { chromium } from "playwright-core";
 import { cli, seed, startServer } from "../../scripts/server.mjs";
 import { serveFiles } from "../../scripts/static.mjs";
+import { startCoturn } from "./harness/coturn.mjs";
 import { startModel } from "./harness/llm.mjs";
 import { openTab } from "./harness/tab.mjs";
 import { until } from "./harness/until.mjs";
@@ -25,7 +26,7 @@ export const inFolder = (name) => { folder = name; };
 /**
  * test(name, options?, run)   options: root (folder to serve; default the case's own), model (true: agent on the stand-in model), long (only with --long),
  * headers(url) (of the customer's pages), rewrite(html, url) (a customer's page with a mistake in it), origins(site) (the key's allowlist; default the site's), greeting, network (true: failed requests are expected),
- * context (Playwright's options), timeoutMs.
+ * context (Playwright's options), timeoutMs, turn ({secret, transports?, serverSecret?}: a real coturn, and a server that knows its secret or believes in another).
  */
 export function test(name, options, run) {
   if (typeof options === "function") [options, run] = [{}, options];
@@ -50,8 +51,12 @@ export async function launchBrowser() {
 export async function makeWorld(browser, { folder, options }) {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), "karta-e2e-"));
   const model = options.model ? await startModel() : undefined;
+  const turn = options.turn && await startCoturn(options.turn);
   const env = {
     KARTA_LOG: process.env.KARTA_LOG ?? "info",
+    ...(turn && {
+      KARTA_ICE_SERVERS: (options.turn.transports ?? ["udp"]).map(turn.url).join(","), KARTA_TURN_SECRET: options.turn.serverSecret ?? options.turn.secret,
+    }),
     ...(model && { OPENAI_BASE_URL: model.baseUrl, OPENAI_API_KEY: "sk-test", OPENAI_MODEL: "stand-in" }), ...options.env,
   };
   let running;
@@ -109,7 +114,7 @@ export async function makeWorld(browser, { folder, options }) {
     };
   };
   return {
-    server, site, model, key: seeded.key, agent: seeded.agent, tabs,
+    server, site, model, turn, key: seeded.key, agent: seeded.agent, tabs,
     visitor,
     tab: async (tabOptions) => (await visitor()).tab(tabOptions),
     /** The page must look to its owner as if nothing had happened. */
@@ -122,7 +127,7 @@ export async function makeWorld(browser, { folder, options }) {
     },
     async close() {
       for (const context of contexts) await context.close();
-      await Promise.all([running?.stop("SIGKILL"), site.close(), model?.close()]);
+      await Promise.all([running?.stop("SIGKILL"), site.close(), model?.close(), turn?.stop()]);
       fs.rmSync(dir, { recursive: true, force: true });
     },
   };

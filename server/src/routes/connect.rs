@@ -7,16 +7,18 @@ use crate::auth::guarded::Guarded;
 use crate::auth::limit::Action;
 use crate::error::ApiError;
 use crate::routes::request::Id;
-use crate::rtc::Rtc;
+use crate::rtc::{IfMatch, Patched, Rtc};
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use karta_protocol::{API_BASE, ErrorBody, ErrorCode};
 use std::sync::Arc;
 
 const SDP: &str = "application/sdp";
 const SDP_FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
 /// Answers an offer. The offer carries a data channel labelled `karta` and may carry a `sendrecv` audio section.
@@ -25,7 +27,8 @@ const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
     request_body(content = String, content_type = "application/sdp"),
     responses(
         (status = 201, content_type = "application/sdp", body = String, description = "the answer",
-         headers(("location" = String, description = "path of the connection"), ("etag" = String, description = "names the ICE session"))),
+         headers(("location" = String, description = "path of the connection"), ("etag" = String, description = "names the ICE session"),
+                 ("link" = String, description = "STUN and TURN servers for the next connection, rel=\"ice-server\""))),
         (status = 400, body = ErrorBody, description = "sdp_invalid"),
         (status = 401, body = ErrorBody, description = "token_missing, token_invalid, token_expired, token_used, client_key_unknown"),
         (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed, widget_disabled_for_agent, guest_not_allowed, user_not_allowed"),
@@ -48,8 +51,9 @@ pub async fn open(
     require_type(&headers, SDP)?;
     let who = caller.who.clone();
     let rtc = rtc(&app)?.clone();
+    let guarded = Guarded::new(app.clone(), caller);
     let answer = rtc
-        .connect(Arc::new(Guarded::new(app, caller)), &who, &id, text(&body)?)
+        .connect(Arc::new(guarded), &who, &id, text(&body)?)
         .await?;
     let location = format!("{API_BASE}/sessions/{id}/connect/{}", answer.connection_id);
     let headers = [
@@ -58,7 +62,10 @@ pub async fn open(
         (header::ETAG, format!("\"{}\"", answer.etag)),
         (ACCEPT_PATCH, SDP_FRAGMENT.to_owned()),
     ];
-    Ok((StatusCode::CREATED, headers, answer.sdp).into_response())
+    let mut response = (StatusCode::CREATED, headers, answer.sdp).into_response();
+    // For the next connection: this one has been offered already.
+    app.ice.tell(&id, app.clock.now_s(), response.headers_mut());
+    Ok(response)
 }
 
 /// Takes trickled candidates (204), or restarts ICE (`If-Match: *` and new credentials: 200 and a fragment).
@@ -76,6 +83,7 @@ pub async fn open(
         (status = 412, body = ErrorBody, description = "precondition_failed: an ICE session that is over"),
         (status = 413, body = ErrorBody, description = "payload_too_large"),
         (status = 415, body = ErrorBody, description = "request_invalid"),
+        (status = 422, body = ErrorBody, description = "sdp_invalid: a restart without new credentials, or new credentials without `If-Match: \"*\"`"),
         (status = 428, body = ErrorBody, description = "precondition_required"),
         (status = 429, body = ErrorBody, description = "rate_limited"),
     )
@@ -88,16 +96,22 @@ pub async fn patch(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     require_type(&headers, SDP_FRAGMENT)?;
-    let tag = if_match(&headers)?;
-    if tag == "*" {
+    let wanted = if_match(&headers)?;
+    if wanted == IfMatch::Any {
         // Costs as much as an offer.
         caller.limit(&app, Action::Connect)?;
     }
-    let restarted = rtc(&app)?
-        .patch(&caller.who, &id, &connection_id, tag, text(&body)?)
+    let patched = rtc(&app)?
+        .patch(&caller.who, &id, &connection_id, &wanted, text(&body)?)
         .await?;
-    let Some((fragment, etag)) = restarted else {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+    let (fragment, etag) = match patched {
+        // Without an ETag: the ICE session is the same.
+        Patched::Taken => return Ok(StatusCode::NO_CONTENT.into_response()),
+        Patched::Restarted { fragment, etag } => (fragment, etag),
+        Patched::Unsupported(why) => {
+            return Err(ApiError::new(ErrorCode::SdpInvalid, why)
+                .with_status(StatusCode::UNPROCESSABLE_ENTITY));
+        }
     };
     let headers = [
         (header::CONTENT_TYPE, SDP_FRAGMENT.to_owned()),
@@ -161,17 +175,69 @@ fn require_type(headers: &HeaderMap, wanted: &str) -> Result<(), ApiError> {
     .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE))
 }
 
-/// `*`, or what stands between the quotes of one strong tag. A weak tag never matches (RFC 9110 13.1.1).
-fn if_match(headers: &HeaderMap) -> Result<&str, ApiError> {
-    let value = headers.get(header::IF_MATCH).ok_or_else(|| {
-        ApiError::new(
+/// `*`, which RFC 9725 writes with and RFC 9110 without quotes; or strong tags. A weak one never matches (RFC 9110 13.1.1).
+fn if_match(headers: &HeaderMap) -> Result<IfMatch, ApiError> {
+    let mut given = headers.get_all(header::IF_MATCH).iter().peekable();
+    if given.peek().is_none() {
+        return Err(ApiError::new(
             ErrorCode::PreconditionRequired,
-            "Send `If-Match` with the ETag of the last answer, or `*` to restart ICE.",
-        )
-    })?;
-    let value = value.to_str().unwrap_or("").trim();
-    Ok(value
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .unwrap_or(value))
+            "Send `If-Match` with the ETag of the last answer as it came, with its quotes; or `\"*\"` to restart ICE.",
+        ));
+    }
+    let mut tags = Vec::new();
+    for value in given {
+        // Our tags are hexadecimal, so no comma is inside of one.
+        for tag in value.to_str().unwrap_or("").split(',').map(str::trim) {
+            let inner = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+            match (tag, inner) {
+                ("*", _) | (_, Some("*")) => return Ok(IfMatch::Any),
+                (_, Some(inner)) => tags.push(inner.to_owned()),
+                (_, None) => {}
+            }
+        }
+    }
+    Ok(IfMatch::Tags(tags))
+}
+
+/// A client may look before it posts: what `OPTIONS` says of an endpoint (RFC 9725 4.2).
+pub async fn announce(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let told = match request.method() == Method::OPTIONS && path.starts_with("/sessions/") {
+        true if path.ends_with("/connect") => Some((ACCEPT_POST, SDP)),
+        true if path.contains("/connect/") => Some((ACCEPT_PATCH, SDP_FRAGMENT)),
+        _ => None,
+    };
+    let mut response = next.run(request).await;
+    if let Some((name, value)) = told {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// A connection's address can be looked at (RFC 9725 4.2): it is there, and there is nothing to read.
+#[utoipa::path(
+    get, path = "/api/v1/widget/sessions/{id}/connect/{connection_id}", tag = "sessions", security(("session" = [])),
+    params(("id" = String, Path), ("connection_id" = String, Path)),
+    responses(
+        (status = 204, description = "it is there"),
+        (status = 401, body = ErrorBody, description = "token_missing, token_invalid, token_expired, token_used, client_key_unknown"),
+        (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed"),
+        (status = 404, body = ErrorBody, description = "connection_not_found"),
+        (status = 429, body = ErrorBody, description = "rate_limited"),
+    )
+)]
+pub async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Id((id, connection_id)): Id<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    if rtc(&app)?.holds(&caller.who, &id, &connection_id) {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    Err(ApiError::new(
+        ErrorCode::ConnectionNotFound,
+        "There is no such connection, or it has ended. Send a new offer.",
+    ))
 }

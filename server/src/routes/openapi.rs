@@ -26,6 +26,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         super::files::add,
         super::files::show,
         super::connect::open,
+        super::connect::show,
         super::connect::patch,
         super::connect::close,
         super::widget::loader,

@@ -8,7 +8,7 @@ use crate::error::ApiError;
 use crate::routes::request::{Id, Json, Params};
 use crate::rtc::Conversation;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use karta_protocol::{
     API_BASE, Accepted, ClientEvent, ErrorBody, ErrorCode, EventsPage, SessionInfo, SessionList,
@@ -62,8 +62,10 @@ impl After {
 #[utoipa::path(
     post, path = "/api/v1/widget/sessions", request_body = NewSession, tag = "sessions", security(("session" = [])),
     responses(
-        (status = 200, body = SessionInfo, description = "the session named by `resume`, or the verified user's conversation"),
-        (status = 201, body = SessionInfo, description = "a new session"),
+        (status = 200, body = SessionInfo, description = "the session named by `resume`, or the verified user's conversation",
+         headers(("link" = String, description = "STUN and TURN servers, rel=\"ice-server\" (RFC 9725 4.6)"))),
+        (status = 201, body = SessionInfo, description = "a new session",
+         headers(("location" = String, description = "path of the session"), ("link" = String, description = "STUN and TURN servers, rel=\"ice-server\" (RFC 9725 4.6)"))),
         (status = 400, body = ErrorBody, description = "request_invalid"),
         (status = 401, body = ErrorBody, description = "token_missing, token_invalid, token_expired, token_used, client_key_unknown"),
         (status = 403, body = ErrorBody, description = "client_key_disabled, origin_not_allowed, widget_disabled_for_agent, guest_not_allowed, user_not_allowed"),
@@ -90,10 +92,15 @@ pub async fn create(
         StatusCode::CREATED
     };
     let location = HeaderValue::try_from(format!("{API_BASE}/sessions/{}", info.id));
+    let mut links = HeaderMap::new();
+    if app.rtc.is_some() {
+        app.ice.tell(&info.id, app.clock.now_s(), &mut links);
+    }
     let mut response = (status, axum::Json(info)).into_response();
     if let Ok(location) = location {
         response.headers_mut().insert(header::LOCATION, location);
     }
+    response.headers_mut().extend(links);
     Ok(response)
 }
 

@@ -210,6 +210,11 @@ impl Peer {
         &self.local.ufrag
     }
 
+    /// Theirs, as the offer said.
+    pub fn remote_ufrag(&self) -> &str {
+        &self.offer.credentials.ufrag
+    }
+
     /// When to call [`Peer::tick`] at the latest.
     pub fn deadline(&self) -> Instant {
         self.rtc_deadline.min(self.patience_until)

@@ -20,6 +20,8 @@ pub(super) struct Connection {
     subject: String,
     session_id: String,
     pub etag: String,
+    /// Of the ICE session that the tag names.
+    pub remote_ufrag: String,
     pub thread: usize,
     pub key: PeerKey,
 }
@@ -81,6 +83,7 @@ impl Registry {
                 subject: who.subject.clone(),
                 session_id: session_id.to_owned(),
                 etag: fresh_etag(),
+                remote_ufrag: String::new(),
                 thread,
                 key,
             },
@@ -105,10 +108,11 @@ impl Registry {
     }
 
     /// A new tag after an ICE restart.
-    pub fn renew(&self, connection_id: &str) -> Option<String> {
+    pub fn renew(&self, connection_id: &str, remote_ufrag: String) -> Option<String> {
         let mut connections = self.lock();
         let found = connections.get_mut(connection_id)?;
         found.etag = fresh_etag();
+        found.remote_ufrag = remote_ufrag;
         Some(found.etag.clone())
     }
 
@@ -132,6 +136,12 @@ impl Registry {
 impl Seat {
     pub fn connection_id(&self) -> &str {
         &self.connection_id
+    }
+
+    pub fn note_remote(&self, ufrag: &str) {
+        if let Some(found) = self.registry.lock().get_mut(&self.connection_id) {
+            found.remote_ufrag = ufrag.to_owned();
+        }
     }
 
     pub fn etag(&self) -> String {

@@ -80,7 +80,7 @@ async fn patches_need_the_right_precondition() {
     server
         .call(patch().header("if-match", "*"))
         .await
-        .refused(400, "sdp_invalid");
+        .refused(422, "sdp_invalid");
     assert_eq!(
         server.call(patch().header("if-match", etag)).await.status,
         StatusCode::NO_CONTENT

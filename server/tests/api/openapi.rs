@@ -20,6 +20,7 @@ const FROZEN: &[&str] = &[
     "GET /api/v1/widget/config",
     "GET /api/v1/widget/sessions",
     "GET /api/v1/widget/sessions/{id}",
+    "GET /api/v1/widget/sessions/{id}/connect/{connection_id}",
     "GET /api/v1/widget/sessions/{id}/events/stream",
     "GET /api/v1/widget/sessions/{id}/files/{file_id}",
     "GET /embed.js",

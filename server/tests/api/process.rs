@@ -28,8 +28,15 @@ struct Running {
 
 impl Running {
     async fn start(data: &Path) -> Running {
+        Running::start_with(data, &[]).await
+    }
+
+    async fn start_with(data: &Path, variables: &[(&str, &str)]) -> Running {
         let mut command = karta(data, &["serve", "--listen", "127.0.0.1:0"]);
-        let mut child = command.env("KARTA_LOG", "trace").spawn().expect("started");
+        command
+            .env("KARTA_LOG", "trace")
+            .envs(variables.iter().copied());
+        let mut child = command.spawn().expect("started");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line())
             .await
@@ -381,5 +388,42 @@ async fn no_secret_and_no_name_of_a_user_stands_in_the_log_at_trace() {
     }
     for prefix in ["sk_live_", "is_live_", "eyJ"] {
         assert!(!log.contains(prefix), "{prefix}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_of_a_relay_are_given_away_and_never_logged() {
+    let data = tempfile::tempdir().expect("a folder");
+    let variables = [
+        ("KARTA_ICE_SERVERS", "turn:turn.example:3478?transport=udp"),
+        ("KARTA_TURN_SECRET", "CANARY-SECRET"),
+    ];
+    let server = Running::start_with(data.path(), &variables).await;
+    let key = make_key(data.path()).await;
+    let guest = server
+        .post("/auth/guest", "", json!({"client_key": key["public_key"]}))
+        .await;
+    let answer = reqwest::Client::new()
+        .post(format!("{}/sessions", server.http))
+        .header("origin", PAGE)
+        .bearer_auth(guest["token"].as_str().expect("a token"))
+        .json(&json!({}))
+        .send()
+        .await
+        .expect("answered");
+    let link = answer.headers()["link"].to_str().expect("text").to_owned();
+    let part = |name: &str| {
+        let (_, value) = link.split_once(&format!("{name}=\"")).expect(name);
+        value.split_once('"').expect("closed").0.to_owned()
+    };
+    let (username, credential) = (part("username"), part("credential"));
+    let exposed = answer.headers()["access-control-expose-headers"]
+        .to_str()
+        .expect("text");
+    assert!(exposed.split(',').any(|name| name == "link"), "{exposed}");
+    let (log, _) = server.stop().await;
+    assert!(log.contains("/sessions"), "the call is logged");
+    for secret in ["CANARY-SECRET", &username, &credential] {
+        assert!(!log.contains(secret), "{secret}");
     }
 }

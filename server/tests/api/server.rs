@@ -88,6 +88,7 @@ impl Server {
             store: store.clone(),
             sessions,
             rtc,
+            ice: Arc::default(),
             voices: Voices::new(Engines::none(), 1, CallSettings::default()),
             tokens,
             master: master.clone(),

@@ -44,14 +44,26 @@ impl Panel {
                 cx.core.spent |= purpose == Purpose::Mint;
                 self.token_granted(token, cx)
             }
-            (Purpose::Session, Reply::Session(info)) => self.session_ready(info, cx),
+            (Purpose::Session, Reply::Session(info, link)) => {
+                self.link.ice = link;
+                self.session_ready(info, cx)
+            }
             (Purpose::Message(client_id), Reply::Nothing) => {
                 self.link.token.accepted();
                 self.recovered();
                 self.acknowledged(&client_id, cx);
             }
-            (Purpose::Connect(peer), Reply::Answer { sdp, location }) => {
+            (
+                Purpose::Connect(peer),
+                Reply::Answer {
+                    sdp,
+                    location,
+                    link,
+                },
+            ) => {
                 self.link.token.accepted();
+                // For the next attempt: credentials live for some hours.
+                self.link.ice = link;
                 self.peer_answered(peer, sdp, &location, cx);
             }
             (Purpose::Signal(_) | Purpose::Goodbye, _) => {}

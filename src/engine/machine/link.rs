@@ -20,6 +20,8 @@ pub(super) struct Link {
     pub token: Token,
     pub session: Option<String>,
     pub stream: Stream,
+    /// What the server last said of STUN and TURN servers.
+    pub ice: Secret,
     /// Requests that are awaited. A reply to any other is dropped.
     pub pending: Vec<Pending>,
     pub backoff: Backoff,

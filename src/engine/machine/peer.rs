@@ -10,6 +10,7 @@ use crate::engine::limits::{
     BUSY_PING_MS, BUSY_PONG_DEADLINE_MS, PEER_ATTEMPTS, PEER_DEADLINE_MS, PEER_GOOD_MS,
     PONG_DEADLINE_MS,
 };
+use crate::engine::session::ice::servers;
 use crate::engine::text::cut::cut;
 use karta_protocol::{EventType, PING_INTERVAL_MS, SessionEvent, client};
 
@@ -84,7 +85,7 @@ impl Panel {
         self.peer.state = State::Offering(id);
         cx.run(Effect::OpenPeer {
             id,
-            ice_servers: Vec::new(),
+            ice_servers: servers(&self.link.ice.0),
         });
         cx.timer(Timer::PeerDeadline, PEER_DEADLINE_MS);
     }

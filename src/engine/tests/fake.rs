@@ -6,7 +6,9 @@ pub use answers::*;
 
 use crate::engine::command::{CallbackId, Command};
 use crate::engine::config::{Layer, Source};
-use crate::engine::effect::{Effect, Failure, HttpRequest, Id, Millis, Reply, Stored, Timer};
+use crate::engine::effect::{
+    Effect, Failure, HttpRequest, IceServer, Id, Millis, Reply, Stored, Timer,
+};
 use crate::engine::event::{EventName, HostEvent};
 use crate::engine::machine::{Boot, Machine, Msg, Ui};
 use crate::engine::raw::Raw;
@@ -352,6 +354,16 @@ impl World {
         found
             .or_else(|| self.machine.peer_for_tests())
             .expect("a peer was opened")
+    }
+
+    /// What the last peer was opened with.
+    pub fn ice_servers(&self) -> &[IceServer] {
+        let opened = self.edge.effects.iter().rev();
+        let mut opened = opened.filter_map(|effect| match effect {
+            Effect::OpenPeer { ice_servers, .. } => Some(ice_servers.as_slice()),
+            _ => None,
+        });
+        opened.next().expect("a peer was opened")
     }
 
     /// Payloads of the events of this name, as the page gets them.

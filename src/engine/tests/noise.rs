@@ -1,7 +1,7 @@
 //! Messages without any sense, in any order: the machine survives them all, never uses an id twice, and says `ready` once for each mount.
 
 use super::fake::*;
-use crate::engine::command::Command;
+use crate::engine::command::{Command, Secret};
 use crate::engine::effect::{Effect, Id, Reply};
 use crate::engine::event::EventName;
 use crate::engine::machine::{Boot, Msg, Ui};
@@ -96,6 +96,7 @@ fn any_msg() -> impl Strategy<Value = Msg> {
         Just(Reply::Answer {
             sdp: "s".into(),
             location: "//".into(),
+            link: Secret("<x>;rel=".into()),
         }),
     ];
     let timers = vec![

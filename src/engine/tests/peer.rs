@@ -1,7 +1,8 @@
 //! WebRTC beside HTTPS: change-over, death, goodbye.
 
 use super::fake::*;
-use crate::engine::effect::{Body, Effect, Method, Reply, Timer};
+use crate::engine::command::Secret;
+use crate::engine::effect::{Body, Effect, IceServer, Method, Reply, Timer};
 use crate::engine::limits::PEER_ATTEMPTS;
 use crate::engine::machine::{Boot, Msg, Ui};
 use crate::engine::view_model::ItemState;
@@ -21,7 +22,13 @@ fn answer_sdp() -> Reply {
     Reply::Answer {
         sdp: "answer".into(),
         location: "/api/v1/widget/sessions/s_1/connect/c_1".into(),
+        link: link("turn:new.test"),
     }
+}
+
+fn link(url: &str) -> Secret {
+    let named = "; rel=\"ice-server\"; username=\"1:a\"; credential=\"c\"";
+    Secret(["<", url, ">", named].concat())
 }
 
 /// Session, stream and a peer whose channel is open but has replayed nothing.
@@ -110,6 +117,35 @@ fn both_transports_at_once_double_nothing() {
     });
     world.channel(delta("p", 5, " world"));
     assert_eq!(world.lines(), ["hi", "Hello world"]);
+}
+
+#[test]
+fn servers_of_the_session_are_offered_with_and_those_of_the_answer_with_the_next_offer() {
+    let mut world = World::new(webrtc());
+    world.open();
+    world.reply_ok("/auth/guest", token("t"));
+    let Reply::Session(info, _) = session_info("s_1", 0) else {
+        panic!("a session")
+    };
+    world.reply_ok("/sessions", Reply::Session(info, link("turn:old.test")));
+    let known = |url: &str| IceServer {
+        url: url.into(),
+        username: "1:a".into(),
+        credential: Secret("c".into()),
+    };
+    assert_eq!(world.ice_servers(), [known("turn:old.test")]);
+    let id = world.peer();
+    world.send(Msg::PeerOffered {
+        id,
+        sdp: "offer".into(),
+    });
+    world.reply_ok(CONNECT, answer_sdp());
+    // The credentials were too old: no channel in time, and the next attempt has those of the answer.
+    let delay = world.timer(Timer::PeerDeadline).expect("a deadline");
+    world.advance(delay);
+    let delay = world.timer(Timer::Peer).expect("another attempt");
+    world.advance(delay);
+    assert_eq!(world.ice_servers(), [known("turn:new.test")]);
 }
 
 #[test]

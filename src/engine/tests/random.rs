@@ -3,7 +3,7 @@
 //! again, both sides have the same conversation, each message once and in the order of writing.
 
 use super::fake::*;
-use crate::engine::command::Command;
+use crate::engine::command::{Command, Secret};
 use crate::engine::effect::{Effect, Expect, HttpRequest, Id, Reply};
 use crate::engine::event::EventName;
 use crate::engine::machine::{Boot, Msg, Ui};
@@ -232,6 +232,7 @@ impl Sim {
             Expect::Answer => Reply::Answer {
                 sdp: String::new(),
                 location: "/x".into(),
+                link: Secret::default(),
             },
             _ => Reply::Nothing,
         };

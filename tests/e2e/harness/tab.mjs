@@ -116,11 +116,11 @@ class Tab {
   probe() { return this.page.evaluate(() => window.e2eProbe); }
 
   /** Waits until the conversation goes over a data channel, as the widget itself says it does. */
-  async realtime() {
+  async realtime(timeoutMs = undefined) {
     return until(async () => {
       const { sent, received } = await this.probe();
       return sent.some((f) => f.includes('"hello"')) && received.some((f) => f.includes("session.synced"));
-    }, async () => `a synced data channel; probe: ${JSON.stringify(await this.probe())}`);
+    }, async () => `a synced data channel; probe: ${JSON.stringify(await this.probe())}`, timeoutMs);
   }
 
   posts(pathEnd) { return this.requests.filter((r) => r.method === "POST" && new URL(r.url).pathname.endsWith(pathEnd)); }

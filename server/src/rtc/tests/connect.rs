@@ -1,6 +1,6 @@
 //! From an offer to a conversation.
 
-use super::super::{Answer, Rtc, RtcConfig};
+use super::super::{Answer, IfMatch, Patched, Rtc, RtcConfig};
 use super::client::{Client, LIMIT};
 use super::fake::{FakeConversation, OWNER, SESSION, who};
 use crate::error::Fault;
@@ -204,10 +204,18 @@ async fn an_ice_restart_moves_the_session_to_another_address() {
 
     let fragment = client.restart();
     let patched = rtc
-        .patch(&who(OWNER), SESSION, &answer.connection_id, "*", &fragment)
+        .patch(
+            &who(OWNER),
+            SESSION,
+            &answer.connection_id,
+            &IfMatch::Any,
+            &fragment,
+        )
         .await
         .unwrap();
-    let (fragment, etag) = patched.expect("a restart");
+    let Patched::Restarted { fragment, etag } = patched else {
+        panic!("no restart: {patched:?}")
+    };
     assert_ne!(etag, answer.etag);
     // The address changes with it, as from Wi-Fi to mobile.
     client.socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -222,7 +230,7 @@ async fn an_ice_restart_moves_the_session_to_another_address() {
             &who(OWNER),
             SESSION,
             &answer.connection_id,
-            &answer.etag,
+            &IfMatch::Tags(vec![answer.etag.clone()]),
             "a=end-of-candidates\r\n",
         )
         .await
@@ -233,12 +241,12 @@ async fn an_ice_restart_moves_the_session_to_another_address() {
             &who(OWNER),
             SESSION,
             &answer.connection_id,
-            &etag,
+            &IfMatch::Tags(vec![etag]),
             "a=candidate:1 1 udp 1 192.0.2.7 9 typ host\r\n",
         )
         .await
         .unwrap();
-    assert!(trickle.is_none());
+    assert_eq!(trickle, Patched::Taken);
 }
 
 /// The first answer in a new ICE session.
@@ -279,9 +287,15 @@ async fn nobody_else_may_touch_a_connection() {
         ErrorCode::ConnectionNotFound,
     );
     check(
-        rtc.patch(&stranger, SESSION, id, "*", "a=end-of-candidates\r\n")
-            .await
-            .map(drop),
+        rtc.patch(
+            &stranger,
+            SESSION,
+            id,
+            &IfMatch::Any,
+            "a=end-of-candidates\r\n",
+        )
+        .await
+        .map(drop),
         ErrorCode::ConnectionNotFound,
     );
     let (_, offer) = Client::new().await;

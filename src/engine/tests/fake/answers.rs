@@ -1,5 +1,6 @@
 //! What the fake server says, and how its test reads what it was told.
 
+use crate::engine::command::Secret;
 use crate::engine::effect::{Body, Failure, HttpRequest, Reply};
 use crate::engine::json::Json;
 use karta_protocol::{ClientEvent, EventType, SessionEvent, SessionInfo, TokenReply};
@@ -14,11 +15,12 @@ pub fn token(token: &str) -> Reply {
 }
 
 pub fn session_info(id: &str, last_seq: u64) -> Reply {
-    Reply::Session(SessionInfo {
+    let info = SessionInfo {
         id: id.into(),
         last_seq,
         ..SessionInfo::default()
-    })
+    };
+    Reply::Session(info, Secret::default())
 }
 
 pub fn accepted() -> Reply {

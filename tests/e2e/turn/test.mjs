@@ -1,0 +1,104 @@
+import { createHmac } from "node:crypto";
+import { assert, test, until } from "../harness.mjs";
+
+const SECRET = "only-for-this-test";
+
+/** As if the visitor's network let nothing through but the relay; remembers every connection. */
+function onlyRelayed() {
+  const peers = [];
+  Object.defineProperty(window, "e2ePeers", { value: peers });
+  const Genuine = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Genuine {
+    constructor(config) {
+      super({ ...config, iceTransportPolicy: "relay" });
+      peers.push(this);
+    }
+  };
+}
+
+/** {type, protocol, relay, state} of our end of the path that carries the last connection. */
+const route = (page) => page.page.evaluate(async () => {
+  const stats = await window.e2ePeers.at(-1).getStats();
+  const all = [...stats.values()];
+  const transport = all.find((s) => s.type === "transport");
+  const pair = stats.get(transport?.selectedCandidatePairId);
+  const local = stats.get(pair?.localCandidateId);
+  return { type: local?.candidateType, relay: local?.relayProtocol, state: pair?.state };
+});
+
+const credentials = (username) => ({ username, credential: createHmac("sha1", SECRET).update(username).digest("base64") });
+
+/** The page gets credentials with another username: of its own session's answer, or of every answer. */
+async function rewriteLinks(page, paths, change) {
+  await page.page.route(paths, async (route) => {
+    if (route.request().method() !== "POST") return route.fallback();
+    const response = await route.fetch();
+    const headers = response.headers();
+    headers.link = headers.link.replace(/username="([^"]*)"; credential="([^"]*)"/g, (_, username, credential) => {
+      const given = change({ username, credential });
+      return `username="${given.username}"; credential="${given.credential}"`;
+    });
+    await route.fulfill({ response, headers });
+  });
+}
+
+for (const transport of ["udp", "tcp"]) {
+  test(`text goes through a relay over ${transport.toUpperCase()} where nothing else is let through`, { turn: { secret: SECRET, transports: [transport] }, model: true }, async ({ tab, model, turn }) => {
+    const page = await (await tab({ before: onlyRelayed })).load();
+    await page.openPanel();
+    await page.realtime();
+    const { type, relay, state } = await route(page);
+    assert.deepEqual({ type, relay, state }, { type: "relay", relay: transport, state: "succeeded" });
+    model.answers("It came by the relay.");
+    const posts = page.posts("/events").length;
+    await page.say("Which way?");
+    await page.sees("agent", "It came by the relay.");
+    assert.equal(page.posts("/events").length, posts, "the message went by the channel");
+    assert.match(turn.log(), /session \d+: realm <karta\.test> user <\d+:[0-9a-f]{16}>: incoming packet ALLOCATE processed, success/);
+  });
+}
+
+test("credentials that the relay refuses leave the conversation on HTTPS", { turn: { secret: SECRET, serverSecret: "another-one" } }, async ({ tab, turn }) => {
+  const page = await (await tab({ before: onlyRelayed })).load();
+  await page.openPanel();
+  await until(() => /user <\d+:[0-9a-f]{16}>: incoming packet message processed, error 401: Unauthorized/.test(turn.log()), () => `a refusal by coturn:\n${turn.log()}`);
+  await page.say("Still here?");
+  await page.sees("agent", "");
+  assert.equal(page.posts("/events").length, 1, "by HTTPS");
+  assert.equal((await page.probe()).channels, 0);
+});
+
+test("old credentials cost one attempt: the next has those of the answer", { turn: { secret: SECRET }, model: true }, async ({ tab, model, turn }) => {
+  const page = await tab({ before: onlyRelayed });
+  // What a page holds that was left alone since yesterday: signed rightly, and over for a minute.
+  await rewriteLinks(page, "**/api/v1/widget/sessions", ({ username }) => credentials(`${Math.floor(Date.now() / 1000) - 60}:${username.split(":")[1]}`));
+  await page.load();
+  await page.openPanel();
+  model.answers("Meanwhile by HTTPS.");
+  await page.say("Does it go on?");
+  await page.sees("agent", "Meanwhile by HTTPS.");
+  assert.equal(page.posts("/events").length, 1);
+  // The first attempt is given up after fifteen seconds.
+  await page.realtime(30_000);
+  assert.equal((await route(page)).type, "relay");
+  assert.equal(await page.page.evaluate(() => window.e2ePeers.length), 2, "one attempt failed");
+  assert.match(turn.log(), /Cannot find credentials of user/, "the first ones were too old");
+  assert.match(turn.log(), /ALLOCATE processed, success/);
+});
+
+test("no Link header, however odd, costs the page anything", { turn: { secret: SECRET }, model: true }, async ({ tab, model }) => {
+  model.answers("Unimpressed.");
+  for (const link of ['<turn:>; rel="ice-server"', '<javascript:alert(1)>; rel="ice-server"', '<turn:127.0.0.1>; rel="ice-server"', '<<>>;;=",', `<turn:${"x".repeat(3000)}>; rel="ice-server"; username="${"u".repeat(600)}"; credential="c"`]) {
+    const page = await tab();
+    await page.page.route("**/api/v1/widget/sessions", async (route) => {
+      if (route.request().method() !== "POST") return route.fallback();
+      const response = await route.fetch();
+      await route.fulfill({ response, headers: { ...response.headers(), link } });
+    });
+    await page.load();
+    await page.openPanel();
+    await page.realtime();
+    await page.say("And now?");
+    await page.sees("agent", "Unimpressed.");
+  }
+});
