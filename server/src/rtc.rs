@@ -24,7 +24,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use karta_protocol::{Accepted, ClientEvent, ErrorCode};
 use peer::{Peer, Settings};
-use registry::Registry;
+use registry::{Connection, Registry};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -281,7 +281,12 @@ impl Rtc {
         let thread = &self.shared.threads[index];
         let key = PeerKey(self.shared.next_key.fetch_add(1, Ordering::Relaxed));
         // The seat is taken before the costly part, and given back by drop wherever this fails.
-        let seat = self.shared.registry.take(who, session_id, index, key)?;
+        let (seat, left) = self.shared.registry.take(who, session_id, index, key)?;
+        if let Some(Connection { thread, key, .. }) = left {
+            let _ = self.shared.threads[thread]
+                .commands
+                .send(Command::Close { key });
+        }
         let (peer, sdp) = Peer::accept(offer, thread.settings.clone(), Instant::now())?;
         seat.note_remote(peer.remote_ufrag());
         let answer = Answer {

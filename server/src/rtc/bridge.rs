@@ -68,7 +68,7 @@ pub(super) async fn run(bridge: Bridge) {
         submitting: None,
         garbage: 0,
         call: None,
-        _seat: seat,
+        seat,
     };
     while let Step::GoOn = joint.step(&mut inbound).await {}
 }
@@ -99,7 +99,7 @@ struct Joint {
     submitting: Option<BoxFuture<'static, Submitted>>,
     garbage: u32,
     call: Option<RunningCall>,
-    _seat: Seat,
+    seat: Seat,
 }
 
 /// Dropped when the bridge returns and when the conversation panics: either way the peer is closed, so that the other side knows at
@@ -127,7 +127,10 @@ impl Joint {
         let cost = self.waiting.front().map_or(0, |text| cost_kb(text));
         tokio::select! {
             message = inbound.recv(), if takes_in => match message {
-                Some(Inbound::Open) => Step::GoOn,
+                Some(Inbound::Open) => {
+                    self.seat.opened();
+                    Step::GoOn
+                }
                 Some(Inbound::Frame(text)) => self.frame(&text).await,
                 Some(Inbound::Garbage) => self.garbage("send text frames on the `karta` channel only"),
                 None => Step::End,

@@ -24,6 +24,8 @@ pub(super) struct Connection {
     pub remote_ufrag: String,
     pub thread: usize,
     pub key: PeerKey,
+    /// Its data channel has been open.
+    opened: bool,
 }
 
 /// A place in the registry. Dropping it gives the place back.
@@ -45,13 +47,18 @@ impl Registry {
         self.lock().len()
     }
 
+    /// A place for the newest offer of a session. With it comes the connection that had to go for it, for the caller to close.
+    ///
+    /// A page that is reloaded before its channel opens leaves a connection behind that nobody will ever use, and says no
+    /// goodbye, as it does not know its id yet. So where a session has no place left, the oldest of its connections that never
+    /// opened goes; one that has opened is somebody's tab, and stays.
     pub fn take(
         self: &Arc<Self>,
         who: &Principal,
         session_id: &str,
         thread: usize,
         key: PeerKey,
-    ) -> Result<Seat, Fault> {
+    ) -> Result<(Seat, Option<Connection>), Fault> {
         let mut connections = self.lock();
         if connections.len() >= self.max {
             return Err(Fault::Refused {
@@ -62,11 +69,20 @@ impl Registry {
             });
         }
         // A scan: at most `max` short strings, once per offer, against a second index to keep in step.
-        let held = connections
-            .values()
-            .filter(|c| c.session_id == session_id)
-            .count();
-        if held >= self.max_per_session {
+        let held = || {
+            connections
+                .iter()
+                .filter(|(_, c)| c.session_id == session_id)
+        };
+        let oldest_unopened = || {
+            let unopened = held().filter(|(_, c)| !c.opened);
+            unopened
+                .min_by_key(|(_, c)| c.key)
+                .map(|(id, _)| id.clone())
+        };
+        let full = held().count() >= self.max_per_session;
+        let leaving = full.then(oldest_unopened).flatten();
+        if full && leaving.is_none() {
             return Err(Fault::Refused {
                 code: ErrorCode::RateLimited,
                 message: "This session has too many open connections. Close one with DELETE, or wait until it is given up."
@@ -74,6 +90,7 @@ impl Registry {
                 retry_after_seconds: Some(20),
             });
         }
+        let left = leaving.and_then(|id| connections.remove(&id));
         // 122 bits from the system's random source: the id alone names what DELETE would end (RFC 9725 5).
         let connection_id = format!("c_{}", uuid::Uuid::new_v4().simple());
         connections.insert(
@@ -86,12 +103,14 @@ impl Registry {
                 remote_ufrag: String::new(),
                 thread,
                 key,
+                opened: false,
             },
         );
-        Ok(Seat {
+        let seat = Seat {
             registry: self.clone(),
             connection_id,
-        })
+        };
+        Ok((seat, left))
     }
 
     /// None as well when it is somebody else's: an outsider learns nothing.
@@ -141,6 +160,13 @@ impl Seat {
     pub fn note_remote(&self, ufrag: &str) {
         if let Some(found) = self.registry.lock().get_mut(&self.connection_id) {
             found.remote_ufrag = ufrag.to_owned();
+        }
+    }
+
+    /// The data channel is open: no other offer takes this place.
+    pub fn opened(&self) {
+        if let Some(connection) = self.registry.lock().get_mut(&self.connection_id) {
+            connection.opened = true;
         }
     }
 

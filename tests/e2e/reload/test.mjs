@@ -45,6 +45,24 @@ test("a reload in the middle of an answer goes on with it", { model: true }, asy
   assert.equal(model.calls.length, 1, "the turn was not run twice");
 });
 
+test("ten quick reloads leave nothing in the way of the channel", { model: true }, async ({ tab }) => {
+  const page = await (await tab()).load();
+  await talk(page);
+  // Each page goes before it hears the server's answer, so it never learns what to say goodbye to.
+  const answers = [];
+  await page.page.route("**/connect", async (route) => { answers.push((await route.fetch()).status()); });
+  for (let i = 1; i <= 10; i++) {
+    await page.load();
+    await page.reveal();
+    await until(() => answers.length === i, `the server's answer to offer ${i}`);
+  }
+  assert.deepEqual(answers, Array(10).fill(201));
+  await page.page.unroute("**/connect");
+  await page.load();
+  await page.reveal();
+  await page.realtime();
+});
+
 test("another visitor sees nothing of it", { model: true }, async ({ tab }) => {
   const first = await (await tab()).load();
   await talk(first);

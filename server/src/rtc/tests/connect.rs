@@ -323,8 +323,8 @@ async fn full_means_refused_and_a_free_place_is_given_again() {
     .await
     .unwrap();
     let conversation = FakeConversation::new();
-    let (_one, answer) = open(&rtc, &conversation).await;
-    let (_two, _) = open(&rtc, &conversation).await;
+    let (_one, answer) = in_use(&rtc, &conversation).await;
+    let (_two, _) = in_use(&rtc, &conversation).await;
     let (_, offer) = Client::new().await;
     let refused = connect(&rtc, &conversation, &offer).await.unwrap_err();
     assert_eq!(refused.code(), ErrorCode::RateLimited);
@@ -349,6 +349,85 @@ async fn full_means_refused_and_a_free_place_is_given_again() {
     else {
         panic!("{refused}");
     };
+}
+
+/// A connection that the server, too, has seen open.
+async fn in_use(rtc: &Rtc, conversation: &Arc<FakeConversation>) -> (Client, Answer) {
+    let (mut client, answer) = open(rtc, conversation).await;
+    client.send(r#"{"type":"ping"}"#);
+    client.until("pong", |c| c.has("pong")).await;
+    (client, answer)
+}
+
+#[tokio::test]
+async fn the_newest_offer_takes_the_place_of_the_oldest_that_never_opened() {
+    let rtc = Rtc::start(RtcConfig {
+        max_connections_per_session: 3,
+        ..config()
+    })
+    .await
+    .unwrap();
+    let conversation = FakeConversation::new();
+    let (mut tab, _) = in_use(&rtc, &conversation).await;
+    // A page that is reloaded again and again before its channel opens.
+    let mut left = Vec::new();
+    for _ in 0..10 {
+        let (client, offer) = Client::new().await;
+        let answer = connect(&rtc, &conversation, &offer).await.unwrap();
+        left.push((client, answer));
+    }
+    assert_eq!(rtc.connections(), 3);
+    assert_eq!(
+        super::probe(&rtc).await.peers,
+        3,
+        "those pushed out are closed"
+    );
+    // The newest two are the ones that are there; either may still open.
+    let (mut newest, answer) = left.pop().unwrap();
+    newest.answer(&answer.sdp);
+    newest.until("channel opens", |c| c.open).await;
+    newest.send(r#"{"type":"ping"}"#);
+    newest.until("pong", |c| c.has("pong")).await;
+    let gone = rtc
+        .close(&who(OWNER), SESSION, &left[0].1.connection_id)
+        .await;
+    assert_eq!(gone.unwrap_err().code(), ErrorCode::ConnectionNotFound);
+    // With the last one open, all are, and none of them goes.
+    let (mut last, answer) = left.pop().unwrap();
+    last.answer(&answer.sdp);
+    last.until("channel opens", |c| c.open).await;
+    last.send(r#"{"type":"ping"}"#);
+    last.until("pong", |c| c.has("pong")).await;
+    let (_, offer) = Client::new().await;
+    let refused = connect(&rtc, &conversation, &offer).await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::RateLimited);
+    for client in [&mut tab, &mut newest, &mut last] {
+        let pongs = client.frames.len();
+        client.send(r#"{"type":"ping"}"#);
+        client.until("pong", |c| c.frames.len() > pongs).await;
+    }
+}
+
+#[tokio::test]
+async fn another_session_is_not_pushed_out() {
+    let rtc = Rtc::start(RtcConfig {
+        max_connections_per_session: 1,
+        ..config()
+    })
+    .await
+    .unwrap();
+    let conversation = FakeConversation::new();
+    let other = rtc
+        .shared
+        .registry
+        .take(&who("v_other"), "s_other", 0, super::super::PeerKey(0));
+    let (_seat, left) = other.unwrap();
+    assert!(left.is_none());
+    for _ in 0..3 {
+        let (_, offer) = Client::new().await;
+        connect(&rtc, &conversation, &offer).await.unwrap();
+    }
+    assert_eq!(rtc.connections(), 2);
 }
 
 #[tokio::test]
