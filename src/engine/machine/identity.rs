@@ -120,8 +120,8 @@ impl Panel {
 
     /// Another user: the session ends, and nothing of it stays.
     fn start_afresh(&mut self, owner: String, cx: &mut Cx<'_>) {
-        self.stop(cx);
         self.revoke(cx);
+        self.stop(cx);
         let link = Link {
             told: self.link.told,
             ..Link::default()
@@ -188,7 +188,8 @@ impl Panel {
         }
     }
 
-    /// Ends the login on the server, as far as it can still be reached.
+    /// Ends the login on the server, as far as it can still be reached, and with it whatever the login has open there. Before [`Panel::stop`]: a peer's
+    /// goodbye would be refused if the two overtook each other, and the browser would complain about it in the page's console.
     pub fn revoke(&mut self, cx: &mut Cx<'_>) {
         if let Some(token) = std::mem::take(&mut self.link.token).any() {
             let (url, token) = (cx.url("/auth/revoke"), Some(token.clone()));

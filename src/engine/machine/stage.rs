@@ -329,10 +329,10 @@ impl Stage {
     /// A reset also ends the login on the server.
     fn stop(&mut self, forget: bool, cx: &mut Cx<'_>) {
         if let Stage::Panel(panel) = self {
-            panel.stop(cx);
             if forget {
                 panel.revoke(cx);
             }
+            panel.stop(cx);
         }
         for timer in [Timer::ConfigDeadline, Timer::Config] {
             cx.clear(timer);
@@ -373,8 +373,8 @@ impl Stage {
             (Some(stored), Stage::Launcher | Stage::Waiting(_)) => cx.core.record = stored,
             // Another tab has reset: this one forgets too. Its page has not asked for the button to go, so that stays.
             (None, Stage::Panel(panel)) => {
-                panel.stop(cx);
                 panel.revoke(cx);
+                panel.stop(cx);
                 cx.forget();
                 cx.run(Effect::Unmount);
                 *self = Stage::Launcher;

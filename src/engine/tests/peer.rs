@@ -1,7 +1,7 @@
 //! WebRTC beside HTTPS: change-over, death, goodbye.
 
 use super::fake::*;
-use crate::engine::command::Secret;
+use crate::engine::command::{Command, Identity, Secret};
 use crate::engine::effect::{Body, Effect, IceServer, Method, Reply, Timer};
 use crate::engine::limits::PEER_ATTEMPTS;
 use crate::engine::machine::{Boot, Msg, Ui};
@@ -461,4 +461,28 @@ fn quiet_stream_is_opened_anew_when_the_tab_comes_to_the_front() {
         world.count(|effect| matches!(effect, Effect::OpenStream { .. })),
         1
     );
+}
+
+#[test]
+fn login_that_is_revoked_takes_the_connection_along_and_one_that_stays_says_goodbye() {
+    let other_user = Identity {
+        user_id: Some("u_2".into()),
+        identity_token: Some(Secret("h".into())),
+        ..Identity::default()
+    };
+    let key = String::from(KEY);
+    for (msg, revoked) in [
+        (Msg::Command(Command::Reset), 1),
+        (Msg::Command(Command::Identify(Box::new(other_user))), 1),
+        (Msg::StoredElsewhere { key, record: None }, 1),
+        (Msg::Command(Command::Shutdown), 0),
+    ] {
+        let mut world = on_channel();
+        world.send(msg.clone());
+        let closed = world.count(|effect| matches!(effect, Effect::ClosePeer(_)));
+        assert_eq!(closed, 1, "{msg:?}");
+        assert_eq!(world.requests("/auth/revoke").len(), revoked, "{msg:?}");
+        let goodbyes = world.requests("/sessions/s_1/connect/c_1");
+        assert_eq!(goodbyes.len(), 1 - revoked, "{msg:?}");
+    }
 }
