@@ -22,6 +22,8 @@ pub mod http;
 #[cfg(feature = "panel")]
 pub mod inbox;
 #[cfg(feature = "panel")]
+mod media;
+#[cfg(feature = "panel")]
 mod page;
 #[cfg(feature = "panel")]
 pub mod raw;

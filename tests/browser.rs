@@ -254,6 +254,7 @@ fn item(key: u32, role: Role, text: &str, state: ItemState) -> Item {
         seq: None,
         text: String::from(text),
         state,
+        spoken: false,
         sources: Vec::new(),
         at_ms: None,
     }
@@ -276,7 +277,9 @@ fn panel<'a>(items: &'a [Item]) -> PanelView<'a> {
             enabled: true,
             max_bytes: 1_000,
             can_stop: false,
+            can_talk: false,
         },
+        call: None,
         footer: None,
         privacy_notice: None,
         offer_person: false,

@@ -294,7 +294,7 @@
   });
   /** The same commands as methods: `Kataven.init({publicKey})`. @type {Record<string, (...args: unknown[]) => void>} */
   const kataven = {};
-  for (const name of "init identify open close toggle sendMessage escalate on off once update shutdown reset".split(" "))
+  for (const name of "init identify open close toggle sendMessage escalate on off once update startVoice endVoice mute unmute shutdown reset".split(" "))
     kataven[name] = (...args) => receive([name, ...args]);
   install("Kataven", kataven);
   launch();

@@ -16,7 +16,7 @@ extern "C" {
 }
 
 /// In the order of their discriminants.
-const TIMERS: [Timer; 10] = [
+const TIMERS: [Timer; 11] = [
     Timer::Reconnect,
     Timer::Peer,
     Timer::PeerDeadline,
@@ -27,6 +27,7 @@ const TIMERS: [Timer; 10] = [
     Timer::ConfigDeadline,
     Timer::Config,
     Timer::RequestDeadline,
+    Timer::Call,
 ];
 
 pub fn now() -> Millis {

@@ -69,6 +69,7 @@ extern "C" {
     #[wasm_bindgen(js_name = get)]
     pub fn text(node: Node, name: &str) -> String;
     pub fn call(node: Node, method: &str);
+    pub fn pass(from: Node, to: Node);
     pub fn enter(node: Node, keep: usize);
     pub fn open(tag: &str);
     pub fn close();

@@ -1,7 +1,9 @@
 //! Carries out what the engine orders: one match, one line each. Knows every facility; decides nothing.
 
 use super::clock::{self, Clock};
+use super::dom::panel::METER;
 use super::http::Http;
+use super::media::{self, Media};
 use super::page::Page;
 use super::rtc::{self, Peer};
 use super::screen::Screen;
@@ -15,6 +17,7 @@ pub struct BrowserEdge {
     screen: Screen,
     http: Http,
     peers: Vec<Peer>,
+    media: Media,
     clock: Clock,
     page: Option<Page>,
     signal: AbortSignal,
@@ -28,6 +31,7 @@ impl BrowserEdge {
             screen,
             http: Http::default(),
             peers: Vec::new(),
+            media: Media::new(&signal),
             clock: Clock::new(),
             page: Some(Page::new(&signal)),
             signal,
@@ -107,6 +111,25 @@ impl Edge for BrowserEdge {
                 }
             }
             Effect::ClosePeer(id) => self.close_peer(*id),
+            Effect::RestartPeer(id) => {
+                if let Some(peer) = self.peer(*id) {
+                    peer.restart();
+                }
+            }
+            Effect::OpenMic { id, device } => {
+                // What the visitor should have read is on screen before the browser asks.
+                self.flush(machine);
+                self.media.open(*id, *device);
+            }
+            Effect::CloseMic(id) => self.media.close(*id),
+            Effect::Talk(id) => {
+                if let Some(peer) = self.peer(*id) {
+                    media::talk(peer.connection(), METER);
+                }
+            }
+            Effect::MuteMic(on) => media::mute(*on),
+            Effect::Hush(on) => media::hush(*on),
+            Effect::Hear => media::play(),
             Effect::SetTimer { timer, delay_ms } => self.clock.set(*timer, *delay_ms),
             Effect::ClearTimer(timer) => self.clock.clear(*timer),
             Effect::Store { key, record } => storage::store(key, record.as_deref()),

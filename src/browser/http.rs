@@ -25,6 +25,7 @@ impl Http {
             Body::None => ("", None),
             Body::Json(json) => ("application/json", Some(wire::write(json))),
             Body::Sdp(sdp) => ("application/sdp", Some(sdp.clone())),
+            Body::Fragment(sdp) => (FRAGMENT, Some(sdp.clone())),
         };
         let options = Object::new();
         text(
@@ -74,6 +75,9 @@ impl Http {
         if !kind.is_empty() {
             text(&headers, "content-type", kind);
         }
+        if kind == FRAGMENT {
+            text(&headers, "if-match", "*");
+        }
         if let Some(token) = token {
             text(&headers, "authorization", &["Bearer ", &token.0].concat());
         }
@@ -108,6 +112,9 @@ impl Http {
         }
     }
 }
+
+/// Of an ICE restart.
+const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
 fn text(object: &Object, key: &str, value: &str) {
     put(object, key, &JsValue::from_str(value));

@@ -47,7 +47,9 @@ pub struct Page {
 }
 
 const OF_WINDOW: [&str; 5] = ["online", "offline", "pagehide", "pageshow", "storage"];
-const OF_DOCUMENT: [&str; 1] = ["visibilitychange"];
+const OF_DOCUMENT: [&str; 3] = ["visibilitychange", "freeze", "resume"];
+/// Some browsers tell of another network.
+const OF_NETWORK: [&str; 1] = ["change"];
 
 impl Page {
     pub fn new(signal: &AbortSignal) -> Page {
@@ -75,6 +77,13 @@ impl Page {
                 .iter()
                 .for_each(|kind| act(document, kind, listener))
         });
+        let network = NAVIGATOR.with(|navigator| get(navigator, "connection"));
+        if let Some(network) = network.filter(JsValue::is_object) {
+            let network = network.unchecked_into();
+            OF_NETWORK
+                .iter()
+                .for_each(|kind| act(&network, kind, listener));
+        }
     }
 }
 
@@ -89,7 +98,9 @@ fn heard(event: &Event) -> Option<Msg> {
     Some(match event.type_().as_str() {
         "online" => Msg::Online,
         "offline" => Msg::Offline,
-        "pagehide" => Msg::PageHidden,
+        "pagehide" | "freeze" => Msg::PageHidden,
+        "resume" => Msg::PageRestored,
+        "change" => Msg::NetworkChanged,
         "pageshow" if is(event, "persisted") => Msg::PageRestored,
         "visibilitychange" if DOCUMENT.with(|document| !is(document, "hidden")) => Msg::Visible,
         "storage" => {

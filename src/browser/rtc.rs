@@ -2,7 +2,7 @@
 //! The offer leaves at once: the server's address is in its answer, so nothing needs to be gathered first.
 
 use super::host::{get, get_text, put};
-use super::{inbox, wire};
+use super::{inbox, media, wire};
 use crate::engine::effect::{IceServer, Id};
 use crate::engine::json::Json;
 use crate::engine::machine::Msg;
@@ -35,6 +35,8 @@ extern "C" {
     fn state(this: &RTCPeerConnection) -> String;
     #[wasm_bindgen(method, setter, js_name = onconnectionstatechange)]
     fn set_on_state(this: &RTCPeerConnection, listener: &JsValue);
+    #[wasm_bindgen(method, js_name = restartIce)]
+    fn restart_ice(this: &RTCPeerConnection);
     #[wasm_bindgen(method)]
     fn close(this: &RTCPeerConnection);
 
@@ -108,9 +110,24 @@ impl Peer {
             listener: listener.into_js_value(),
         };
         peer.listen(&peer.listener);
-        let offering = connection.set_local().ok()?;
-        offering.then(&peer.listener, &peer.listener);
+        peer.offer()?;
         Some(peer)
+    }
+
+    fn offer(&self) -> Option<()> {
+        let offering = self.connection.set_local().ok()?;
+        offering.then(&self.listener, &self.listener);
+        Some(())
+    }
+
+    /// Another offer, with new credentials.
+    pub fn restart(&self) {
+        self.connection.restart_ice();
+        let _ = self.offer();
+    }
+
+    pub fn connection(&self) -> &JsValue {
+        &self.connection
     }
 
     fn listen(&self, listener: &JsValue) {
@@ -123,7 +140,8 @@ impl Peer {
     pub fn answer(&self, sdp: &str) {
         let description = Object::new();
         put(&description, "type", &JsValue::from_str("answer"));
-        put(&description, "sdp", &JsValue::from_str(sdp));
+        let sdp = media::whole(&self.connection, sdp);
+        put(&description, "sdp", &JsValue::from_str(&sdp));
         match self.connection.set_remote(&description) {
             Ok(taking) => taking.then(&JsValue::UNDEFINED, &self.listener),
             Err(_) => inbox::enqueue(closed(self.id, "bad_answer")),
@@ -168,8 +186,11 @@ fn heard(id: Id, connection: &RTCPeerConnection, event: &JsValue) -> Option<Msg>
                 event: Box::new(wire::event(&object)),
             })
         }
-        // `disconnected` may heal by itself; the engine's ping decides.
-        _ => (connection.state() == "failed").then(|| closed(id, "failed")),
+        _ => match connection.state().as_str() {
+            "failed" => Some(closed(id, "failed")),
+            "disconnected" => Some(Msg::PeerShaken { id }),
+            _ => None,
+        },
     }
 }
 

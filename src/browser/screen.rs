@@ -72,8 +72,12 @@ impl Screen {
             return;
         }
         dom::theme(&view.theme);
-        let unread = view.panel.as_ref().map_or("", |panel| panel.words.unread);
+        let words = view.panel.as_ref().map(|panel| panel.words);
+        let unread = words.map_or("", |words| words.unread);
         launcher::render(button, unread);
+        if let Some(words) = words.filter(|_| button.call) {
+            launcher::call(button, words.call_runs);
+        }
         let mut panel = self.panel.borrow_mut();
         match &view.panel {
             Some(view) => panel.get_or_insert_with(Panel::draw).render(view),

@@ -65,9 +65,8 @@ pub fn event(object: &JsValue) -> SessionEvent {
             })
             .collect(),
         offer_person: truth(object, "offer_person"),
-        // Of calls, which this side does not make yet.
-        state: None,
-        heard: None,
+        state: get_text(object, "state"),
+        heard: whole(object, "heard"),
         // The widget shows what was said, and neither why the turn ended nor its bill.
         stop_reason: None,
         usage: None,
@@ -82,7 +81,7 @@ pub fn event(object: &JsValue) -> SessionEvent {
 }
 
 /// By their names on the wire.
-const KINDS: [(&str, EventType); 13] = [
+const KINDS: [(&str, EventType); 15] = [
     ("user.message", EventType::UserMessage),
     ("user.transcript", EventType::UserTranscript),
     ("agent.message", EventType::AgentMessage),
@@ -94,6 +93,8 @@ const KINDS: [(&str, EventType); 13] = [
     ("session.error", EventType::SessionError),
     ("session.limit_reached", EventType::LimitReached),
     ("session.synced", EventType::Synced),
+    ("voice.state", EventType::VoiceState),
+    ("voice.cut", EventType::VoiceCut),
     ("pong", EventType::Pong),
     ("error", EventType::Error),
 ];

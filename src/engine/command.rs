@@ -18,6 +18,9 @@ pub enum Command {
     Close,
     Toggle,
     SendMessage(String),
+    StartVoice,
+    EndVoice,
+    Mute(bool),
     Escalate {
         reason: Option<String>,
         /// What the page wants to hand on; the engine adds transcript and session id.

@@ -48,7 +48,7 @@ pub enum Effect {
         id: Id,
         ice_servers: Vec<IceServer>,
     },
-    /// The server's answer. Then `Msg::ChannelOpened`, `ChannelFrame`…, `PeerClosed`.
+    /// The server's answer, or the fragment that answers a restart. Then `Msg::ChannelOpened`, `ChannelFrame`…, `PeerClosed`.
     AnswerPeer {
         id: Id,
         sdp: String,
@@ -58,6 +58,24 @@ pub enum Effect {
         event: Json,
     },
     ClosePeer(Id),
+    /// New ICE credentials on a connection whose path broke. Answered by `Msg::PeerOffered`.
+    RestartPeer(Id),
+    /// Ask the browser, and by it the visitor, for a microphone: the one at this place of `Msg::Devices`, or its own choice. Where one is live under this id,
+    /// it is replaced once the other is there. Answered by `Msg::MicGranted` or `MicRefused`; then perhaps `MicHeld`, `MicEnded`.
+    OpenMic {
+        id: Id,
+        device: Option<u32>,
+    },
+    /// Off at once, and so is the agent's voice: the browser's sign that something records goes out.
+    CloseMic(Id),
+    /// What the microphone hears goes to this peer, and what comes from there is played. Perhaps answered by `Msg::SoundBlocked`.
+    Talk(Id),
+    /// The microphone gives silence.
+    MuteMic(bool),
+    /// Nothing of the agent is heard, from this moment on.
+    Hush(bool),
+    /// Play what the browser did not let us play: the visitor has pressed something.
+    Hear,
     /// Answered by `Msg::TimerFired`, once. Arming a timer that runs replaces it.
     SetTimer {
         timer: Timer,
@@ -101,6 +119,8 @@ pub enum Timer {
     Config,
     /// Requests and streams that nobody answers.
     RequestDeadline,
+    /// A second of a call.
+    Call,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +179,8 @@ pub enum Body {
     Json(Json),
     /// `application/sdp`.
     Sdp(String),
+    /// `application/trickle-ice-sdpfrag`, whatever the connection's `ETag` is by now.
+    Fragment(String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +188,7 @@ pub enum Expect {
     Config,
     Token,
     Session,
-    /// SDP text with a `Location` header.
+    /// SDP text, perhaps with a `Location` header.
     Answer,
     /// Nothing that matters.
     Nothing,

@@ -22,9 +22,13 @@ pub enum EventName {
     Error,
     /// `{message, code?, retryAfterSeconds?}`
     LimitReached,
+    /// Nothing.
     VoiceStarted,
+    /// `{reason}`: once for each call that was asked for, also where it never began.
     VoiceEnded,
+    /// `{muted}`
     VoiceMuted,
+    /// `{role, text, final}`: all of the line so far.
     Transcript,
     /// `{state}`: `connecting`, `connected` (HTTPS), `realtime` (data channel), `reconnecting`, `offline`.
     Connection,

@@ -12,6 +12,7 @@ pub struct Json(Vec<(Cow<'static, str>, Value)>);
 enum Value {
     Text(String),
     Number(u32),
+    Truth(bool),
     Object(Json),
     List(Vec<Json>),
 }
@@ -32,6 +33,11 @@ impl Json {
 
     pub fn number(mut self, key: &'static str, value: u32) -> Json {
         self.add(Cow::Borrowed(key), Value::Number(value));
+        self
+    }
+
+    pub fn truth(mut self, key: &'static str, value: bool) -> Json {
+        self.add(Cow::Borrowed(key), Value::Truth(value));
         self
     }
 
@@ -75,6 +81,7 @@ impl Serialize for Value {
         match self {
             Value::Text(text) => serializer.serialize_str(text),
             Value::Number(number) => serializer.serialize_u32(*number),
+            Value::Truth(truth) => serializer.serialize_bool(*truth),
             Value::Object(object) => object.serialize(serializer),
             Value::List(list) => serializer.collect_seq(list),
         }

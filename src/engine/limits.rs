@@ -58,6 +58,16 @@ pub const PONG_DEADLINE_MS: u64 = 8_000;
 pub const BUSY_PING_MS: u64 = 2_000;
 pub const BUSY_PONG_DEADLINE_MS: u64 = 4_000;
 
+/// An ICE restart that brought no frame for this long did not help: another connection is quicker.
+pub const RESTART_DEADLINE_MS: u64 = 1_500;
+
+/// From microphone to the agent that listens. As long as an attempt at WebRTC.
+pub const CALL_CONNECT_MS: u64 = PEER_DEADLINE_MS;
+/// How long a call waits for the network to come back. A tunnel or a lift; longer silences are hung up on.
+pub const CALL_LOST_MS: u64 = 30_000;
+/// Pause between attempts while a call waits: it is to come back within 3 s of the network.
+pub const CALL_RETRY_MS: u64 = 1_000;
+
 /// Messages that wait for an acknowledgement. More means that nothing goes out: the composer keeps the text.
 pub const OUTBOX_MESSAGES: usize = 50;
 /// Answers of 5xx to one message before it counts as failed and lets the next one pass.

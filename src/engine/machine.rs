@@ -15,6 +15,7 @@ mod stage;
 mod stream;
 mod verdict;
 mod view;
+mod voice;
 
 use self::core::{Core, Cx};
 use self::stage::Stage;
@@ -65,6 +66,34 @@ pub enum Msg {
         id: Id,
         reason: &'static str,
     },
+    /// The path to the server has broken; it may come back by itself.
+    PeerShaken {
+        id: Id,
+    },
+    MicGranted {
+        id: Id,
+    },
+    /// `name`: of the browser's exception, or `policy` where the page's own policy is the reason.
+    MicRefused {
+        id: Id,
+        name: String,
+    },
+    /// The microphone was unplugged, or its permission taken back.
+    MicEnded {
+        id: Id,
+    },
+    /// Something else on the device has taken the microphone (a phone call), or given it back.
+    MicHeld {
+        id: Id,
+        held: bool,
+    },
+    /// The microphones that there are, one name a line, and which of them is in use.
+    Devices {
+        names: String,
+        at: u32,
+    },
+    /// The browser plays nothing before the visitor has pressed something.
+    SoundBlocked,
     TimerFired(Timer),
     Online,
     Offline,
@@ -74,6 +103,8 @@ pub enum Msg {
     PageRestored,
     /// The tab came to the front (`visibilitychange`).
     Visible,
+    /// The device may have changed its network.
+    NetworkChanged,
     /// Another tab of the same visitor wrote the stored record (`storage` event), or removed it.
     StoredElsewhere {
         key: String,
@@ -96,6 +127,11 @@ pub enum Ui {
     /// Retry of one failed user item, by key.
     ResendPressed(u32),
     EscalatePressed,
+    VoicePressed,
+    EndPressed,
+    MutePressed,
+    /// Place in the list of microphones.
+    DevicePicked(u32),
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -115,6 +151,8 @@ pub struct Boot {
     pub online: bool,
     /// A peer connection can be constructed.
     pub webrtc: bool,
+    /// A microphone can be asked for: on an insecure page it cannot.
+    pub microphone: bool,
     /// Each record that storage held, by public key.
     pub stored: Vec<(String, String)>,
 }

@@ -59,6 +59,44 @@ pub struct Words {
     pub identity_failed: &'static str,
     pub retry: &'static str,
     pub too_long: &'static str,
+    /// A call: its buttons and states.
+    pub call: &'static str,
+    pub end_call: &'static str,
+    pub mute: &'static str,
+    pub microphone: &'static str,
+    pub listening: &'static str,
+    pub thinking: &'static str,
+    pub speaking: &'static str,
+    pub muted: &'static str,
+    pub mic_held: &'static str,
+    pub call_ended: &'static str,
+    pub sound_blocked: &'static str,
+    pub hear: &'static str,
+    /// Said of the launcher while a call goes on behind it.
+    pub call_runs: &'static str,
+    /// Said of a line that was not typed.
+    pub spoken: &'static str,
+    /// Why there is no call, by [`CallEnd`].
+    pub call_ends: [&'static str; 14],
+}
+
+/// Why there is no call, as the visitor reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallEnd {
+    Denied,
+    Forbidden,
+    Missing,
+    Busy,
+    Lost,
+    Insecure,
+    NoWebrtc,
+    Connection,
+    Unavailable,
+    Crowded,
+    Idle,
+    TooLong,
+    TakenOver,
+    Failed,
 }
 
 /// The visitor's best language that has words; English where none has.

@@ -34,6 +34,8 @@ pub struct LauncherView<'a> {
     pub logo_url: Option<&'a str>,
     pub unread: u32,
     pub open: bool,
+    /// A call goes on.
+    pub call: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +51,8 @@ pub struct PanelView<'a> {
     pub typing: bool,
     /// Shown over the composer: offline, error with retry, limit with countdown.
     pub banner: Option<BannerView<'a>>,
+    /// Shown over the composer while a call goes on.
+    pub call: Option<CallView<'a>>,
     /// Shown while the conversation is empty.
     pub prompts: &'a [String],
     pub composer: ComposerView<'a>,
@@ -82,6 +86,20 @@ pub struct ComposerView<'a> {
     pub max_bytes: usize,
     /// A turn runs: the send button becomes stop when the field is empty.
     pub can_stop: bool,
+    /// A call can be started here.
+    pub can_talk: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallView<'a> {
+    /// `connecting`, `listening`, `thinking`, `speaking`, `muted`, `reconnecting`; and in words.
+    pub state: (&'static str, &'static str),
+    /// `0:12`; empty before the call has begun.
+    pub time: String,
+    pub muted: bool,
+    /// Names of the microphones, one a line, and the place of the one in use.
+    pub devices: &'a str,
+    pub device: u32,
 }
 
 /// One entry of the message list.
@@ -99,6 +117,8 @@ pub struct Item {
     /// User text is shown as it is; agent text is markdown ([`super::markdown`]).
     pub text: String,
     pub state: ItemState,
+    /// Said aloud, by the visitor or the agent.
+    pub spoken: bool,
     pub sources: Vec<Source>,
     /// By the server's clock; None until it is known.
     pub at_ms: Option<u64>,

@@ -26,14 +26,16 @@ export const inFolder = (name) => { folder = name; };
 /**
  * test(name, options?, run)   options: root (folder to serve; default the case's own), model (true: agent on the stand-in model), long (only with --long),
  * headers(url) (of the customer's pages), rewrite(html, url) (a customer's page with a mistake in it), origins(site) (the key's allowlist; default the site's), greeting, network (true: failed requests are expected),
- * context (Playwright's options), timeoutMs, turn ({secret, transports?, serverSecret?}: a real coturn, and a server that knows its secret or believes in another).
+ * context (Playwright's options), timeoutMs, turn ({secret, transports?, serverSecret?}: a real coturn, and a server that knows its secret or believes in another),
+ * browser (launchBrowser's options: the test gets a browser of its own).
  */
 export function test(name, options, run) {
   if (typeof options === "function") [options, run] = [{}, options];
   tests.push({ name: `${path.basename(folder)}: ${name}`, folder, options, run });
 }
 
-export async function launchBrowser() {
+/** `microphone`: a recording that is heard once in place of Chromium's own beeps. */
+export async function launchBrowser({ microphone, flags = [] } = {}) {
   const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
   const found = process.env.CHROMIUM ?? names.flatMap((n) => process.env.PATH.split(":").map((dir) => path.join(dir, n))).find((file) => fs.existsSync(file));
   if (!found) throw new Error("no Chromium: install it, or set CHROMIUM");
@@ -43,12 +45,14 @@ export async function launchBrowser() {
       ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
       "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
       "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+      ...(microphone ? [`--use-file-for-fake-audio-capture=${microphone}%noloop`] : []), ...flags,
     ],
   });
 }
 
 /** Everything one test needs; `close` ends it all. */
-export async function makeWorld(browser, { folder, options }) {
+export async function makeWorld(shared, { folder, options }) {
+  const browser = options.browser ? await launchBrowser(options.browser) : shared;
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), "karta-e2e-"));
   const model = options.model ? await startModel() : undefined;
   const turn = options.turn && await startCoturn(options.turn);
@@ -127,6 +131,7 @@ export async function makeWorld(browser, { folder, options }) {
     },
     async close() {
       for (const context of contexts) await context.close();
+      if (browser !== shared) await browser.close();
       await Promise.all([running?.stop("SIGKILL"), site.close(), model?.close(), turn?.stop()]);
       fs.rmSync(dir, { recursive: true, force: true });
     },

@@ -35,6 +35,21 @@ const talk = async (tab, model) => {
   await tab.sees("agent", "skip one");
 };
 
+const QUESTION = path.resolve(import.meta.dirname, "../../fixtures/voice/opening-hours.wav");
+const callUp = async (tab) => {
+  await tab.listen();
+  await tab.openPanel();
+  await tab.voice.click();
+  await tab.event("voice:started");
+};
+/** The microphone says no in this way. */
+const refused = (name) => async ({ tab }) => {
+  await tab.page.evaluate((name) => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("no", name)); }, name);
+  await tab.openPanel();
+  await tab.voice.click();
+  await until(() => tab.panel.locator(".banner:visible").count(), "words about it");
+};
+
 /** name → how to get there. Each starts from a fresh visitor on the shop's first page. */
 const STATES = {
   launcher: async () => {},
@@ -84,6 +99,50 @@ const STATES = {
     await tab.sees("user", "I type while", ["sending"]);
     await until(() => tab.panel.getByText(/keep trying|reconnecting|offline/i).count(), "words about it", 30_000);
   },
+  "voice-connecting": async ({ tab }) => {
+    await tab.page.evaluate(() => { navigator.mediaDevices.getUserMedia = () => new Promise(() => {}); });
+    await tab.openPanel();
+    await tab.voice.click();
+    await until(() => tab.panel.locator(".call:visible").count(), "the call bar");
+  },
+  "voice-listening": async ({ tab }) => {
+    await callUp(tab);
+    await tab.event("transcript", (e) => !e.final && e.text.includes("what are"));
+  },
+  "voice-thinking": async ({ tab, model }) => {
+    model.hold();
+    await callUp(tab);
+    await tab.sees("user", "what are your opening hours", ["sent"], 30_000);
+    await tab.panel.locator('.call[data-state="thinking"]').waitFor();
+  },
+  "voice-speaking": async ({ tab, model }) => {
+    model.answers("We are open from **eight to four** on weekdays, and from ten on Sunday. Dogs are welcome, and so are you.");
+    await callUp(tab);
+    await tab.panel.locator('.call[data-state="speaking"]').waitFor({ timeout: 30_000 });
+    await tab.sees("agent", "so are you", ["streaming"]);
+    await until(() => tab.panel.locator(".meter").evaluate((e) => e.style.getPropertyValue("--out") > 0.3), "sound on the meter");
+  },
+  "voice-muted": async ({ tab }) => {
+    await callUp(tab);
+    await tab.panel.getByRole("button", { name: "Mute" }).click();
+    await tab.panel.locator('.call[data-state="muted"]').waitFor();
+  },
+  "voice-closed": async ({ tab }) => {
+    await callUp(tab);
+    await tab.page.keyboard.press("Escape");
+  },
+  "voice-reconnecting": async ({ tab, model, server }) => {
+    await tab.openPanel();
+    await talk(tab, model);
+    await tab.listen();
+    await tab.voice.click();
+    await tab.event("voice:started");
+    await server.kill();
+    await tab.panel.locator('.call[data-state="reconnecting"]').waitFor({ timeout: 30_000 });
+  },
+  "voice-denied": refused("NotAllowedError"),
+  "voice-missing": refused("NotFoundError"),
+  "voice-busy": refused("NotReadableError"),
   unread: async ({ tab, model }) => {
     await tab.openPanel();
     model.hold();
@@ -105,8 +164,9 @@ for (const [state, reach] of Object.entries(STATES)) {
     for (const colorScheme of SCHEMES) {
       const world = await makeWorld(browser, { folder: "", options: {
         root: "www/demo", model: true, greeting: "Hi! I’m Juniper. Ask me about our coffees, brewing, delivery or your subscription.",
-        agentArgs: ["--prompt", "What does shipping cost?", "--prompt", "How do I brew a V60?", "--prompt", "Can I pause my subscription?"],
-        context: { viewport, colorScheme, hasTouch: touch, deviceScaleFactor: touch ? 2 : 1, reducedMotion: "reduce" },
+        ...(state.startsWith("voice-") && { browser: { microphone: QUESTION } }),
+        agentArgs: ["--voice", "local", "--prompt", "What does shipping cost?", "--prompt", "How do I brew a V60?", "--prompt", "Can I pause my subscription?"],
+        context: { viewport, colorScheme, permissions: ["microphone"], hasTouch: touch, deviceScaleFactor: touch ? 2 : 1, reducedMotion: "reduce" },
       } });
       const file = path.join(out, `${state}-${screen}-${colorScheme}.png`);
       let tab;

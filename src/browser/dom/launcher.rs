@@ -27,6 +27,7 @@ pub fn render(view: &LauncherView<'_>, unread_word: &str) {
     }
     put(BUTTON, "aria-label", name.trim_ascii_end());
     put_bool(BUTTON, "aria-expanded", view.open);
+    flag(BUTTON, "data-call", view.call);
     let wide = view.label.is_some() && !view.open;
     flag(BUTTON, "data-wide", wide);
     put(LABEL, TEXT, view.label.unwrap_or_default());
@@ -39,6 +40,12 @@ pub fn render(view: &LauncherView<'_>, unread_word: &str) {
         show(LOGO, true);
         show(BUBBLE, false);
     }
+}
+
+/// A call goes on: said after the button's name.
+#[cfg(feature = "panel")]
+pub fn call(view: &LauncherView<'_>, word: &str) {
+    put(BUTTON, "aria-label", &[view.name, ", ", word].concat());
 }
 
 /// `9+` above nine: the badge is a hint, not a ledger.

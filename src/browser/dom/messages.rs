@@ -18,15 +18,20 @@ template! { ROW from 0;
 /// The button that sends again; only rows that failed have it.
 const RESEND: Node = 3;
 /// Numbers that a row takes.
-const STEP: Node = 4;
+const STEP: Node = 5;
 
 const PAGE: &str = "svg viewBox=0,0,24,24 aria-hidden=true
  path d=M14,3H7a2,2,0,0,0-2,2v14a2,2,0,0,0,2,2h10a2,2,0,0,0,2-2V8zM14,3v5h5M9,13h6M9,17h4";
+
+/// Beside what was said aloud.
+const WAVE: &str = "svg class=wave viewBox=0,0,24,24 aria-hidden=true
+ path d=M4,10v4M8,7v10M12,4v16M16,8v8M20,10v4";
 
 struct Row {
     key: u32,
     rev: u32,
     role: Role,
+    spoken: bool,
     node: Node,
     /// What stands in the bubble, to change only what follows the first difference.
     doc: Doc,
@@ -61,7 +66,7 @@ impl Messages {
             } else {
                 self.insert(index, item, words);
                 change.grew = true;
-                change.own |= item.role == Role::User && item.state == ItemState::Sending;
+                change.own |= item.role == Role::User && item.seq.is_none();
             }
             if let Some(row) = self.rows.get_mut(index) {
                 if row.rev != item.rev {
@@ -82,6 +87,7 @@ impl Messages {
             key: item.key,
             rev: item.rev,
             role: item.role,
+            spoken: item.spoken,
             node: ROWS + self.made * STEP,
             doc: Doc::default(),
         };
@@ -99,6 +105,14 @@ impl Messages {
         put(row.node, "data-role", role);
         // Colour and side say who speaks; this says it to those who hear the page.
         put(row.node + AUTHOR, TEXT, author);
+        if item.spoken {
+            put(
+                row.node + AUTHOR,
+                TEXT,
+                &[author, ", ", words.spoken].concat(),
+            );
+        }
+        flag(row.node, "data-spoken", item.spoken);
         row.update(item, words);
         self.rows.insert(index, row);
     }
@@ -107,11 +121,11 @@ impl Messages {
         forget(self.rows.remove(index).node, STEP);
     }
 
-    /// How many of the visitor's messages are on screen.
+    /// How many of the visitor's messages are on screen that were typed.
     pub fn own(&self) -> usize {
         self.rows
             .iter()
-            .filter(|row| row.role == Role::User)
+            .filter(|row| row.role == Role::User && !row.spoken)
             .count()
     }
 
@@ -160,6 +174,9 @@ impl Row {
     /// Sources and the line under the bubble. Few and rarely changed, so they are simply made anew.
     fn extras(&self, item: &Item, words: &'static Words) {
         enter(self.node, BUBBLE as usize);
+        if item.spoken {
+            build(WAVE, self.node, self.node + RESEND);
+        }
         if !item.sources.is_empty() {
             element("div", "class", "sources");
             put(CURSOR, "role", "group");

@@ -58,6 +58,9 @@ export const get = (id, name) => nodes[id][name];
 /** @param {number} id @param {string} method */
 export const call = (id, method) => nodes[id][method]();
 
+/** The focus inside a node that is about to be hidden goes to another. @param {number} from @param {number} to */
+export const pass = (from, to) => nodes[from].contains(nodes[1].activeElement) && nodes[to].focus();
+
 // ---- Writing at the cursor -----------------------------------------------------------------------------------------
 
 /** Moves the cursor into a node, and takes away its children but the first `keep`. @param {number} id @param {number} keep */

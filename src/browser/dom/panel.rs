@@ -5,8 +5,8 @@ use super::composer::Composer;
 use super::launcher::FRAME;
 use super::messages::Messages;
 use super::{
-    Kind, NOWHERE, Node, TEXT, VIEWPORT, append, build, call, enter, forget, listen, number, put,
-    put_px, show, style, template,
+    Kind, NOWHERE, Node, TEXT, VIEWPORT, append, build, call, digits, enter, forget, listen,
+    number, pass, put, put_bool, put_px, show, style, template,
 };
 use crate::engine::machine::Ui;
 use crate::engine::text::Words;
@@ -47,8 +47,32 @@ template! { TEMPLATE from START;
     BANNER "  div class=banner role=status"
     BANNER_WORDS "   span"
     RETRY "   button type=button"
+    CALL "  div class=call role=group hidden"
+    METER "   div class=meter aria-hidden=true"
+    _BAR_1 "    i"
+    _BAR_2 "    i"
+    _BAR_3 "    i"
+    _BAR_4 "    i"
+    _BAR_5 "    i"
+    _TALK "   div class=talk"
+    STATE "    b"
+    TIME "    span role=timer"
+    PICK "   label class=icon"
+    _PICK_ICON "    svg viewBox=0,0,24,24 aria-hidden=true"
+    _PICK_LINE "     path d=m7,10,5,5,5-5"
+    DEVICE "    select"
+    MUTE "   button type=button class=icon"
+    _MUTE_ICON "    svg viewBox=0,0,24,24 aria-hidden=true"
+    _MUTE_LINE "     path d=M12,15a3,3,0,0,0,3-3V6a3,3,0,0,0-6,0v6a3,3,0,0,0,3,3Zm7-3.5a7,7,0,0,1-14,0m7,7V22"
+    _MUTE_SLASH "     path d=M4,3l16,18"
+    END "   button type=button class=hang"
+    _END_ICON "    svg viewBox=0,0,24,24 aria-hidden=true"
+    _END_LINE "     path d=M3,13.5c5-4.5,13-4.5,18,0l-2,3-4.5-1.5v-3c-1.6-.5-3.4-.5-5,0v3L5,16.5z"
     _COMPOSER "  div class=composer part=composer"
     FIELD "   textarea rows=1 dir=auto enterkeyhint=send"
+    VOICE "   button type=button class=icon part=voice hidden"
+    _VOICE_ICON "    svg viewBox=0,0,24,24 aria-hidden=true"
+    _VOICE_LINE "     path d=M12,15a3,3,0,0,0,3-3V6a3,3,0,0,0-6,0v6a3,3,0,0,0,3,3Zm7-3.5a7,7,0,0,1-14,0m7,7V22"
     SEND "   button type=button class=send part=send"
     ARROW "    svg viewBox=0,0,24,24 aria-hidden=true"
     _ARROW_LINE "     path d=M12,19V5m-6,6,6-6,6,6"
@@ -60,8 +84,11 @@ template! { TEMPLATE from START;
 /// The suggested prompts' buttons, and as many as may be there.
 const CHIPS: Node = LIVE + 1;
 const MOST_CHIPS: usize = 64;
+/// The microphones to choose from, and as many as may be there.
+const OPTIONS: Node = CHIPS + MOST_CHIPS as Node;
+const MOST_OPTIONS: Node = 16;
 /// First number of the rows.
-pub const ROWS: Node = CHIPS + MOST_CHIPS as Node;
+pub const ROWS: Node = OPTIONS + MOST_OPTIONS;
 
 /// Nearer to the end than this, in CSS pixels, the list follows what is added.
 const NEAR_END: f64 = 64.0;
@@ -79,6 +106,8 @@ pub struct Panel {
     /// The visitor reads the end of the list.
     at_end: bool,
     shown_prompts: Vec<String>,
+    shown_devices: String,
+    can_talk: bool,
 }
 
 impl Panel {
@@ -94,6 +123,8 @@ impl Panel {
             composer: Composer::default(),
             at_end: true,
             shown_prompts: Vec::new(),
+            shown_devices: String::new(),
+            can_talk: false,
         }
     }
 
@@ -114,6 +145,14 @@ impl Panel {
             (PROMPTS, "aria-label", words.suggestions),
             (PILL_WORDS, TEXT, words.new_messages),
             (PERSON_WORDS, TEXT, words.person),
+            (VOICE, "aria-label", words.call),
+            (VOICE, "title", words.call),
+            (MUTE, "aria-label", words.mute),
+            (MUTE, "title", words.mute),
+            (DEVICE, "aria-label", words.microphone),
+            (PICK, "title", words.microphone),
+            (END, "aria-label", words.end_call),
+            (END, "title", words.end_call),
         ] {
             put(node, name, words);
         }
@@ -129,6 +168,7 @@ impl Panel {
         self.prompts(view.prompts);
         show(PERSON, view.offer_person);
         banner(view);
+        self.call(view);
         note(view);
         let own = self.messages.own();
         self.composer.render(&view.composer, view.words, own);
@@ -158,17 +198,50 @@ impl Panel {
             return;
         }
         enter(PROMPTS, 0);
-        for (chip, prompt) in (CHIPS..ROWS).zip(prompts) {
+        for (chip, prompt) in (CHIPS..OPTIONS).zip(prompts) {
             build("button type=button class=chip dir=auto", PROMPTS, chip);
             put(chip, TEXT, prompt);
         }
         self.shown_prompts = prompts.to_vec();
     }
 
+    /// The bar of a running call, in place of the button that starts one. The focus goes with them.
+    fn call(&mut self, view: &PanelView<'_>) {
+        self.can_talk = view.composer.can_talk && view.call.is_none();
+        let Some(call) = &view.call else {
+            show(VOICE, self.can_talk);
+            pass(CALL, if self.can_talk { VOICE } else { FIELD });
+            show(CALL, false);
+            return;
+        };
+        let (state, words) = call.state;
+        put(CALL, "data-state", state);
+        put(STATE, TEXT, words);
+        put(TIME, TEXT, &call.time);
+        put_bool(MUTE, "aria-pressed", call.muted);
+        if self.shown_devices != call.devices {
+            enter(DEVICE, 0);
+            for (option, name) in (OPTIONS..ROWS).zip(call.devices.lines()) {
+                build("option", DEVICE, option);
+                put(option, TEXT, name);
+            }
+            self.shown_devices = String::from(call.devices);
+        }
+        put(DEVICE, ".selectedIndex", &digits(call.device.into()));
+        show(PICK, call.devices.contains('\n'));
+        show(CALL, true);
+        pass(VOICE, MUTE);
+        show(VOICE, false);
+    }
+
     /// What the visitor did at a node. `ours`: the browser is not to do anything about it.
     pub fn heard(&mut self, kind: Kind, node: Node, ours: &mut bool) -> Option<Ui> {
         match kind {
             Kind::Click => return self.pressed(node),
+            Kind::Input if node == DEVICE => {
+                let at = number(DEVICE, "selectedIndex");
+                return Some(Ui::DevicePicked(at as u32));
+            }
             Kind::Input => {
                 self.composer.grow();
                 self.composer.fit();
@@ -204,13 +277,16 @@ impl Panel {
             SEND if self.composer.stops() => Some(Ui::StopPressed),
             SEND => self.submit(),
             RETRY => Some(Ui::RetryPressed),
+            VOICE => Some(Ui::VoicePressed),
+            MUTE => Some(Ui::MutePressed),
+            END => Some(Ui::EndPressed),
             PERSON => Some(Ui::EscalatePressed),
             PILL => {
                 self.at_end = true;
                 to_end();
                 None
             }
-            CHIPS..ROWS => Some(Ui::PromptPressed((node - CHIPS) as usize)),
+            CHIPS..OPTIONS => Some(Ui::PromptPressed((node - CHIPS) as usize)),
             _ => self.messages.resent_by(node).map(Ui::ResendPressed),
         }
     }
@@ -221,7 +297,13 @@ impl Panel {
     }
 
     fn last_stop(&self) -> Node {
-        if self.composer.ready { SEND } else { FIELD }
+        if self.composer.ready {
+            SEND
+        } else if self.can_talk {
+            VOICE
+        } else {
+            FIELD
+        }
     }
 
     /// Where the panel covers the page, Tab goes round inside it.

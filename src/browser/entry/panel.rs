@@ -5,7 +5,7 @@
 use crate::browser::edge::BrowserEdge;
 use crate::browser::host::{self, get, get_text};
 use crate::browser::screen::Screen;
-use crate::browser::{callbacks, http, inbox, page, raw, rtc, storage};
+use crate::browser::{callbacks, http, inbox, media, page, raw, rtc, storage};
 use crate::engine::config::Layer;
 use crate::engine::dialect::karta;
 use crate::engine::effect::Failure;
@@ -41,6 +41,7 @@ pub fn karta_start(options: &JsValue) {
         entropy: page::entropy(),
         online: page::online(),
         webrtc: rtc::possible(),
+        microphone: media::possible(),
         stored: storage::all(),
     };
     let edge = BrowserEdge::new(

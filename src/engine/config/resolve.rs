@@ -128,6 +128,7 @@ impl Config {
             logo_url: self.get(Field::LogoUrl),
             unread,
             open,
+            call: false,
         }
     }
 

@@ -25,7 +25,7 @@ pub fn is_readable(key: &str) -> bool {
 pub type Read = fn(&mut Call<'_>, &Raw, &Raw) -> Option<Command>;
 
 /// Every command, and how its two arguments are read. Frozen by a test.
-pub const COMMANDS: [(&str, Read); 13] = [
+pub const COMMANDS: [(&str, Read); 17] = [
     ("init", |call, settings, _| {
         Some(Command::Init(call.settings(Source::Init, settings)?))
     }),
@@ -72,6 +72,10 @@ pub const COMMANDS: [(&str, Read); 13] = [
     ("update", |call, settings, _| {
         Some(Command::Update(call.settings(Source::Update, settings)?))
     }),
+    ("startVoice", |_, _, _| Some(Command::StartVoice)),
+    ("endVoice", |_, _, _| Some(Command::EndVoice)),
+    ("mute", |_, _, _| Some(Command::Mute(true))),
+    ("unmute", |_, _, _| Some(Command::Mute(false))),
     ("shutdown", |_, _, _| Some(Command::Shutdown)),
     ("reset", |_, _, _| Some(Command::Reset)),
 ];

@@ -4,6 +4,7 @@ use super::core::Cx;
 use super::link::{Pending, Purpose};
 use super::panel::Panel;
 use super::verdict::{Verdict, judge, known};
+use super::voice::SHUTDOWN;
 use crate::engine::effect::{Failure, Id, Reply, Timer};
 use crate::engine::event::EventName;
 use crate::engine::json::Json;
@@ -184,6 +185,7 @@ impl Panel {
     /// The server refuses for good.
     pub fn halted(&mut self, code: &'static str, message: &str, cx: &mut Cx<'_>) {
         cx.halt(code, message);
+        self.end_call(SHUTDOWN, cx);
         self.hang_up(false, cx);
         self.cut(cx);
         // Kept in storage: should the owner mend it, a reload sends them.
@@ -193,6 +195,7 @@ impl Panel {
     }
 
     fn session_gone(&mut self, cx: &mut Cx<'_>) {
+        self.end_call(SHUTDOWN, cx);
         self.hang_up(false, cx);
         self.close_stream(cx);
         self.link.session = None;

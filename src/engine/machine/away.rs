@@ -4,6 +4,7 @@ use super::core::Cx;
 use super::link::Purpose;
 use super::panel::Panel;
 use super::stream::Stream;
+use super::voice::PAGE;
 use crate::engine::effect::{Body, Effect, Expect, Method, Timer};
 use crate::engine::limits::STREAM_QUIET_MS;
 
@@ -11,9 +12,13 @@ impl Panel {
     pub fn network_is_back(&mut self, cx: &mut Cx<'_>) {
         self.link.backoff.succeed();
         self.release(cx);
-        if !self.peer.is_synced() {
-            // Likely dead without knowing.
-            self.close_stream(cx);
+        match self.peer.synced_id() {
+            Some(id) => self.peer_shaken(id, cx),
+            None => {
+                // Likely dead without knowing.
+                self.close_stream(cx);
+                self.lose_peer(true, cx);
+            }
         }
         self.wake_peer(cx);
         cx.render();
@@ -39,6 +44,7 @@ impl Panel {
         if self.link.suspended {
             return;
         }
+        self.end_call(PAGE, cx);
         self.hang_up(true, cx);
         if let (Some(session), Some(token), Some(message)) = (
             &self.link.session,

@@ -10,7 +10,9 @@ use crate::engine::command::Secret;
 use crate::engine::effect::{Body, Effect, Expect, Failure, Id, Method, Millis, Timer};
 use crate::engine::error::clip;
 use crate::engine::json::Json;
-use crate::engine::limits::{ATTRIBUTE_BYTES, ATTRIBUTES_BYTES, LOCK_SECONDS, REQUEST_DEADLINE_MS};
+use crate::engine::limits::{
+    ATTRIBUTE_BYTES, ATTRIBUTES_BYTES, CALL_RETRY_MS, LOCK_SECONDS, REQUEST_DEADLINE_MS,
+};
 use crate::engine::session::backoff::Backoff;
 use crate::engine::session::outbox::Way;
 use crate::engine::session::token::{Need, Token};
@@ -197,6 +199,10 @@ impl Panel {
         let token = self.link.token.any().filter(|_| with_token).cloned();
         let url = cx.url(path);
         let id = cx.http(Method::Post, url, token, body, expect, false);
+        self.awaited(id, purpose, cx);
+    }
+
+    pub fn awaited(&mut self, id: Id, purpose: Purpose, cx: &Cx<'_>) {
         self.link.pending.push(Pending {
             id,
             since: cx.now,
@@ -229,6 +235,7 @@ impl Panel {
             Timer::PeerDeadline | Timer::PongDeadline => self.peer_is_late(timer, cx),
             Timer::Ping => self.ping(cx),
             Timer::Countdown => self.count_down(cx),
+            Timer::Call => self.call_ticks(cx),
             // Taken by the stage.
             Timer::ConfigDeadline | Timer::Config => {}
         }
@@ -237,6 +244,9 @@ impl Panel {
     /// Asks nothing for a while: as long as the server says, or by the backoff.
     pub fn hold(&mut self, retry_after_seconds: Option<u32>, failure: &Failure, cx: &mut Cx<'_>) {
         let mut delay = self.link.backoff.fail(&mut cx.core.random);
+        if self.voice.is_on() {
+            delay = delay.min(CALL_RETRY_MS);
+        }
         if let Some(seconds) = retry_after_seconds {
             let asked = u64::from(seconds.min(LOCK_SECONDS)) * 1_000;
             delay = delay.max(asked + cx.core.random.below(1_000));

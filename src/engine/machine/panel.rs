@@ -4,6 +4,7 @@
 use super::core::{Cx, complaint};
 use super::link::Link;
 use super::peer::Peer;
+use super::voice::{ENDED, SHUTDOWN, Voice};
 use super::{Msg, Ui};
 use crate::engine::config::Field;
 use crate::engine::effect::{Effect, Failure, Focus, Millis, Stored, Timer};
@@ -37,6 +38,7 @@ pub(super) struct Panel {
     pub outbox: Outbox,
     pub link: Link,
     pub peer: Peer,
+    pub voice: Voice,
     /// The last turn failed and may be tried again.
     pub failed_turn: bool,
     pub limit: Option<Limit>,
@@ -86,6 +88,14 @@ impl Panel {
             Msg::ChannelOpened { id } => self.channel_opened(id, cx),
             Msg::ChannelFrame { id, event } => self.channel_frame(id, event, cx),
             Msg::PeerClosed { id, reason: _ } => self.peer_closed(id, cx),
+            Msg::PeerShaken { id } => self.peer_shaken(id, cx),
+            Msg::MicGranted { id } => self.mic_granted(id, cx),
+            Msg::MicRefused { id, name } => self.mic_refused(id, &name, cx),
+            Msg::MicEnded { id } => self.mic_ended(id, cx),
+            Msg::MicHeld { id, held } => self.mic_held(id, held, cx),
+            Msg::Devices { names, at } => self.devices(names, at, cx),
+            Msg::SoundBlocked => self.sound_blocked(true, cx),
+            Msg::NetworkChanged => self.probe_peer(cx),
             Msg::TimerFired(timer) => self.timer_fired(timer, cx),
             Msg::Online => self.network_is_back(cx),
             Msg::Offline => cx.render(),
@@ -95,6 +105,7 @@ impl Panel {
             // Taken by the stage.
             Msg::Booted(_) | Msg::Command(_) | Msg::Rejected(_) | Msg::StoredElsewhere { .. } => {}
         }
+        self.follow_line(cx);
         self.tell_connection(cx);
     }
 
@@ -104,6 +115,7 @@ impl Panel {
             Ui::Submitted(text) => self.say(&text, By::Visitor, cx),
             Ui::StopPressed => {
                 if self.log.running() {
+                    self.hush(cx);
                     self.send_signal(client::INTERRUPT, cx);
                 }
             }
@@ -119,6 +131,13 @@ impl Panel {
                 let payload = escalation(None, &[], Some(self));
                 cx.emit(EventName::Escalate, payload);
             }
+            Ui::VoicePressed => self.start_call(By::Visitor, cx),
+            Ui::EndPressed => self.end_call(ENDED, cx),
+            Ui::MutePressed => {
+                let muted = self.voice.call().is_some_and(|call| call.muted);
+                self.mute(!muted, cx);
+            }
+            Ui::DevicePicked(at) => self.pick_device(at, cx),
             // Taken by the stage.
             Ui::LauncherPressed => {}
         }
@@ -153,6 +172,7 @@ impl Panel {
             return;
         }
         self.open = false;
+        self.forget_call(cx);
         cx.render();
         cx.emit(EventName::Close, Json::default());
         self.keep(cx);
@@ -196,6 +216,7 @@ impl Panel {
         self.log.push_own(&client_id, &text);
         self.outbox.push(client_id, text.clone());
         self.failed_turn = false;
+        self.forget_call(cx);
         cx.render();
         self.keep(cx);
         cx.emit(EventName::MessageSent, Json::default().text("text", &text));
@@ -219,6 +240,11 @@ impl Panel {
 
     /// The button of the banner: a failed turn again, or the connection now instead of later.
     fn retry(&mut self, cx: &mut Cx<'_>) {
+        match &self.voice {
+            Voice::Over(_) => return self.start_call(By::Visitor, cx),
+            Voice::On(call) if call.blocked => return self.sound_blocked(false, cx),
+            Voice::On(_) | Voice::Off => {}
+        }
         if self.failed_turn {
             self.failed_turn = false;
             self.send_signal(client::RETRY, cx);
@@ -352,6 +378,7 @@ impl Panel {
 
     /// `shutdown`, `reset` or switched off: nothing stays behind in the world.
     pub fn stop(&mut self, cx: &mut Cx<'_>) {
+        self.end_call(SHUTDOWN, cx);
         self.hang_up(false, cx);
         self.cut(cx);
         cx.clear(Timer::Countdown);

@@ -4,11 +4,12 @@
 use super::core::Cx;
 use super::link::Purpose;
 use super::panel::Panel;
+use super::voice::NO_WEBRTC;
 use crate::engine::effect::{Body, Effect, Expect, Id, Method, Millis, Timer};
 use crate::engine::json::Json;
 use crate::engine::limits::{
-    BUSY_PING_MS, BUSY_PONG_DEADLINE_MS, PEER_ATTEMPTS, PEER_DEADLINE_MS, PEER_GOOD_MS,
-    PONG_DEADLINE_MS,
+    BUSY_PING_MS, BUSY_PONG_DEADLINE_MS, CALL_RETRY_MS, PEER_ATTEMPTS, PEER_DEADLINE_MS,
+    PEER_GOOD_MS, PONG_DEADLINE_MS, RESTART_DEADLINE_MS,
 };
 use crate::engine::session::ice::servers;
 use crate::engine::text::cut::cut;
@@ -91,6 +92,9 @@ impl Panel {
     }
 
     pub fn peer_offered(&mut self, id: Id, sdp: String, cx: &mut Cx<'_>) {
+        if self.peer.synced_id() == Some(id) {
+            return self.restart_offered(id, &sdp, cx);
+        }
         if self.peer.state != State::Offering(id) {
             return;
         }
@@ -108,6 +112,9 @@ impl Panel {
     }
 
     pub fn peer_answered(&mut self, id: Id, sdp: String, location: &str, cx: &mut Cx<'_>) {
+        if self.peer.synced_id() == Some(id) {
+            return cx.run(Effect::AnswerPeer { id, sdp });
+        }
         if self.peer.state != State::Connecting(id) {
             return;
         }
@@ -172,6 +179,7 @@ impl Panel {
 
     /// The server cannot do anything with our offer: another would look the same.
     pub fn peer_refused(&mut self, cx: &mut Cx<'_>) {
+        self.end_call(NO_WEBRTC, cx);
         self.peer.failures = PEER_ATTEMPTS;
         self.lose_peer(true, cx);
     }
@@ -193,6 +201,38 @@ impl Panel {
         let event = Json::default().text("type", client::PING);
         cx.run(Effect::SendFrame { id, event });
         self.expect_frame(cx);
+    }
+
+    /// The network may be another: a channel that does not answer at once is given up.
+    pub fn probe_peer(&mut self, cx: &mut Cx<'_>) {
+        if self.peer.is_synced() {
+            self.ping(cx);
+            cx.timer(Timer::PongDeadline, RESTART_DEADLINE_MS);
+        }
+    }
+
+    /// The path broke, or the network came back: another path for the same connection.
+    pub fn peer_shaken(&mut self, id: Id, cx: &mut Cx<'_>) {
+        if self.peer.synced_id() == Some(id) {
+            cx.run(Effect::RestartPeer(id));
+            self.probe_peer(cx);
+        }
+    }
+
+    fn restart_offered(&mut self, id: Id, sdp: &str, cx: &mut Cx<'_>) {
+        let (Some(url), Some(token)) = (self.peer.location.clone(), self.link.token.usable())
+        else {
+            return;
+        };
+        let token = Some(token.clone());
+        let mut fragment = String::new();
+        for line in sdp.lines().filter(|line| line.starts_with("a=ice-")) {
+            fragment.push_str(line);
+            fragment.push_str("\r\n");
+        }
+        let body = Body::Fragment(fragment);
+        let request = cx.http(Method::Patch, url, token, body, Expect::Answer, false);
+        self.awaited(request, Purpose::Connect(id), cx);
     }
 
     /// Something went out that the server answers: the channel lives if any frame comes, and is asked again after a while.
@@ -223,12 +263,17 @@ impl Panel {
         }
         self.end_peer(id, cx);
         self.peer.failures = self.peer.failures.saturating_add(1);
-        if self.peer.failures >= PEER_ATTEMPTS {
+        let calling = self.voice.is_on();
+        if self.peer.failures >= PEER_ATTEMPTS && !calling {
             self.peer.state = State::GivenUp;
         } else {
             self.peer.state = State::Resting;
-            // About 1 s, 4 s, 16 s, 64 s.
-            let step = 1_000 << (2 * (self.peer.failures - 1));
+            // About 1 s, 4 s, 16 s, 64 s. A call has no such patience, and an end of its own.
+            let step = if calling {
+                CALL_RETRY_MS
+            } else {
+                1_000 << (2 * (self.peer.failures - 1))
+            };
             let delay = step / 2 + cx.core.random.below(step);
             cx.timer(Timer::Peer, delay);
         }

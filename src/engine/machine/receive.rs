@@ -36,6 +36,7 @@ impl Panel {
 
     /// Takes one event. False: something is missing before it.
     pub fn take(&mut self, event: &mut SessionEvent, alone: bool, cx: &mut Cx<'_>) -> bool {
+        self.call_event(event, cx);
         if event.kind == EventType::Error {
             self.told_off(event, cx);
             return true;
@@ -73,6 +74,9 @@ impl Panel {
                 }
             }
         }
+        if applied != Applied::Nothing && (live || event.delta) {
+            self.tell_transcript(event, cx);
+        }
         if event.kind == EventType::Synced {
             self.tell_unread(cx);
             self.keep(cx);
@@ -106,7 +110,7 @@ impl Panel {
     fn answered(&mut self, event: &SessionEvent, live: bool, cx: &mut Cx<'_>) {
         let (seq, text) = (self.log.cursor(), event.text.as_deref().unwrap_or(""));
         if live {
-            if self.open {
+            if self.open && !self.voice.is_talking() {
                 cx.run(Effect::Announce(markdown::plain(text)));
             }
             let payload = Json::default().text("text", text);

@@ -4,6 +4,7 @@
 use super::core::{Cx, Unsettled};
 use super::fetch::ask_config;
 use super::panel::{By, Panel, escalation};
+use super::voice::ENDED;
 use super::{Boot, Msg, Ui};
 use crate::engine::command::{Command, Identity};
 use crate::engine::config::{Layer, Source};
@@ -92,6 +93,7 @@ impl Stage {
         core.languages = boot.languages;
         core.online = boot.online;
         core.webrtc = boot.webrtc;
+        core.microphone = boot.microphone;
         core.random = Random::new(boot.entropy);
         core.records = boot.stored;
         let mut rejections = boot.rejections;
@@ -213,6 +215,8 @@ impl Stage {
                 );
                 return;
             }
+            // There is no call to end or mute.
+            Stage::Stopped if matches!(command, Command::EndVoice | Command::Mute(_)) => return,
             Stage::Stopped => {
                 self.start_again(cx);
                 return self.call(command, by, cx);
@@ -228,6 +232,22 @@ impl Stage {
                 self.mount(cx);
                 if let Stage::Panel(panel) = self {
                     panel.say(&text, by, cx);
+                }
+            }
+            Command::StartVoice => {
+                self.mount(cx);
+                if let Stage::Panel(panel) = self {
+                    panel.start_call(by, cx);
+                }
+            }
+            Command::EndVoice => {
+                if let Stage::Panel(panel) = self {
+                    panel.end_call(ENDED, cx);
+                }
+            }
+            Command::Mute(muted) => {
+                if let Stage::Panel(panel) = self {
+                    panel.mute(muted, cx);
                 }
             }
             Command::Update(layer) => self.update(*layer, cx),

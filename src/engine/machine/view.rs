@@ -4,8 +4,11 @@ use super::Machine;
 use super::core::Core;
 use super::panel::Panel;
 use super::stage::Stage;
+use super::voice::{End, Voice};
 use crate::engine::config::Field;
-use crate::engine::view_model::{BannerView, ComposerView, PanelView, Tone, ViewModel};
+use crate::engine::view_model::{
+    BannerView, CallView, ComposerView, LauncherView, PanelView, Tone, ViewModel,
+};
 use karta_protocol::MESSAGE_MAX_BYTES;
 use std::borrow::Cow;
 
@@ -16,7 +19,10 @@ impl Machine {
             Stage::Asleep(_) | Stage::Waiting(_) | Stage::Hidden | Stage::Stopped => (None, None),
             Stage::Launcher => (Some(core.config.launcher(0, false)), None),
             Stage::Panel(panel) => (
-                Some(core.config.launcher(panel.unread, panel.is_open())),
+                Some(LauncherView {
+                    call: panel.voice.is_on(),
+                    ..core.config.launcher(panel.unread, panel.is_open())
+                }),
                 Some(panel.view(core)),
             ),
         };
@@ -43,6 +49,7 @@ impl Panel {
             items: self.log.items(),
             typing: self.log.typing() && core.halt.is_none(),
             banner: self.banner(core),
+            call: self.call_view(core),
             prompts: if self.log.is_empty() && self.limit.is_none() && core.halt.is_none() {
                 &core.prompts
             } else {
@@ -53,12 +60,27 @@ impl Panel {
                 enabled: self.limit.is_none() && core.halt.is_none(),
                 max_bytes: MESSAGE_MAX_BYTES,
                 can_stop: self.log.running(),
+                can_talk: config.get(Field::Voice).is_some() && core.webrtc && core.microphone,
             },
             footer: config.get(Field::Footer),
             privacy_notice: config.get(Field::PrivacyNotice),
             offer_person: self.offers_person(core),
             words,
         }
+    }
+
+    fn call_view(&self, core: &Core) -> Option<CallView<'_>> {
+        let call = self.voice.call()?;
+        Some(CallView {
+            state: call.state(core.words),
+            time: match call.since {
+                Some(_) => countdown("", call.seconds),
+                None => String::new(),
+            },
+            muted: call.muted,
+            devices: &call.devices,
+            device: call.device,
+        })
     }
 
     fn status(&self, core: &Core) -> (&'static str, Tone) {
@@ -95,6 +117,18 @@ impl Panel {
                 },
                 None => banner(Tone::Busy, words.limit, None),
             });
+        }
+        match &self.voice {
+            Voice::Over(End {
+                words: Some(end), ..
+            }) => {
+                let text = words.call_ends[*end as usize];
+                return Some(banner(Tone::Busy, text, Some(words.retry)));
+            }
+            Voice::On(call) if call.blocked => {
+                return Some(banner(Tone::Busy, words.sound_blocked, Some(words.hear)));
+            }
+            Voice::On(_) | Voice::Over(_) | Voice::Off => {}
         }
         if !core.online {
             return Some(banner(Tone::Bad, words.no_network, None));

@@ -6,6 +6,7 @@
 
 mod list;
 
+use crate::engine::error::clip;
 use crate::engine::limits::PART_BYTES;
 use crate::engine::view_model::{Item, ItemState, Role};
 use karta_protocol::{EventType, SessionEvent};
@@ -17,6 +18,10 @@ pub struct Log {
     last_key: u32,
     running: bool,
     offer_person: bool,
+    /// The part that was cut: what still comes of it was not heard.
+    cut: String,
+    /// A call is under way: what the agent writes is spoken.
+    pub aloud: bool,
 }
 
 /// What an event meant. Details are in the event.
@@ -62,6 +67,11 @@ impl Log {
                 .any(|item| item.state == ItemState::Streaming)
     }
 
+    /// What there is of an answer.
+    pub fn part(&self, part_id: &str) -> Option<&Item> {
+        self.items.get(self.find(Role::Agent, part_id)?)
+    }
+
     pub fn offer_person(&self) -> bool {
         self.offer_person
     }
@@ -77,10 +87,11 @@ impl Log {
         match event.kind {
             EventType::Synced => self.synced(event),
             EventType::AgentMessage if event.delta => self.delta(event, alone),
+            EventType::UserTranscript if event.delta => self.caption(event),
+            EventType::VoiceCut => self.cut(event),
             // The thinking is shown as typing, which the turn's beginning has started already.
             EventType::AgentThinking
             | EventType::VoiceState
-            | EventType::VoiceCut
             | EventType::Pong
             | EventType::Error => Applied::Nothing,
             EventType::UserMessage
@@ -119,6 +130,7 @@ impl Log {
                 self.running = false;
                 // What belongs to the answer is in the log by now; a part left over is of a try that a crash cut off.
                 self.drop_parts(Some(ItemState::Streaming), "");
+                self.drop_parts(Some(ItemState::Interrupted), "");
                 Applied::TurnEnded
             }
             EventType::SessionError => {
@@ -144,7 +156,7 @@ impl Log {
         self.offer_person = false;
         let id = event.id.as_deref().unwrap_or("");
         let place = self.first_unplaced();
-        let at = match self.find(Role::User, id) {
+        let at = match self.find_unplaced(Role::User, id) {
             // Its place in the log is before what is still on its way. A failed one that made it after all stays where it is.
             Some(at) if at > place => {
                 let item = self.items.remove(at);
@@ -156,6 +168,9 @@ impl Log {
         };
         let text = event.text.as_deref().unwrap_or("");
         self.settle(at, seq, text, ItemState::Sent, event.at_ms);
+        if let Some(item) = self.items.get_mut(at) {
+            item.spoken = event.kind == EventType::UserTranscript;
+        }
         Applied::Echo
     }
 
@@ -201,7 +216,7 @@ impl Log {
     fn delta(&mut self, event: &SessionEvent, alone: bool) -> Applied {
         let part = event.part_id.as_deref().unwrap_or("");
         let text = event.text.as_deref().unwrap_or("");
-        if part.is_empty() {
+        if part.is_empty() || part == self.cut {
             return Applied::Nothing;
         }
         let Ok(offset) = usize::try_from(event.offset.unwrap_or(0)) else {
@@ -214,13 +229,16 @@ impl Log {
             if text.is_empty() {
                 return Applied::Nothing;
             }
-            self.insert(
+            let at = self.insert(
                 self.first_unplaced(),
                 Role::Agent,
                 part,
                 text,
                 ItemState::Streaming,
             );
+            if let Some(item) = self.items.get_mut(at) {
+                item.spoken = self.aloud;
+            }
             return Applied::Changed;
         };
         let Some(item) = self.items.get_mut(at).filter(|item| item.seq.is_none()) else {
@@ -240,6 +258,46 @@ impl Log {
         item.text.push_str(text);
         item.state = ItemState::Streaming;
         item.rev += 1;
+        Applied::Changed
+    }
+
+    /// What the visitor says, as far as it is recognised.
+    fn caption(&mut self, event: &SessionEvent) -> Applied {
+        let id = event.id.as_deref().unwrap_or("");
+        let text = event.text.as_deref().unwrap_or("");
+        if id.is_empty() || text.is_empty() || text.len() > PART_BYTES {
+            return Applied::Nothing;
+        }
+        let known = self.find_unplaced(Role::User, id);
+        let at = known.unwrap_or_else(|| {
+            self.drop_captions();
+            let end = self.items.len();
+            self.insert(end, Role::User, id, "", ItemState::Streaming)
+        });
+        if let Some(item) = self.items.get_mut(at) {
+            item.spoken = true;
+            item.text = String::from(text);
+            item.rev += 1;
+        }
+        Applied::Changed
+    }
+
+    /// The visitor spoke over the answer: it ends where they stopped hearing it. The log says the same in a moment.
+    fn cut(&mut self, event: &SessionEvent) -> Applied {
+        let part = event.part_id.as_deref().unwrap_or("");
+        self.cut = String::from(part);
+        let heard = usize::try_from(event.heard.unwrap_or(0)).unwrap_or(usize::MAX);
+        let Some(at) = self.find_unplaced(Role::Agent, part) else {
+            return Applied::Nothing;
+        };
+        if heard == 0 {
+            self.items.remove(at);
+        } else if let Some(item) = self.items.get_mut(at) {
+            let heard = clip(&item.text, heard).len();
+            item.text.truncate(heard);
+            item.state = ItemState::Interrupted;
+            item.rev += 1;
+        }
         Applied::Changed
     }
 
@@ -263,7 +321,7 @@ impl Log {
 
     fn fail_parts(&mut self) {
         for item in &mut self.items {
-            if item.state == ItemState::Streaming {
+            if item.state == ItemState::Streaming && item.role == Role::Agent {
                 item.state = ItemState::Failed;
                 item.rev += 1;
             }

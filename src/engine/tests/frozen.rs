@@ -18,7 +18,8 @@ fn commands() {
     let names: Vec<&str> = karta::COMMANDS.iter().map(|(name, _)| *name).collect();
     assert_eq!(
         names.join(" "),
-        "init identify open close toggle sendMessage escalate on off once update shutdown reset"
+        "init identify open close toggle sendMessage escalate on off once update \
+         startVoice endVoice mute unmute shutdown reset"
     );
 }
 

@@ -98,7 +98,7 @@ class Tab {
     await this.page.evaluate(() => {
       const events = [];
       Object.defineProperty(window, "e2eEvents", { value: events, configurable: true });
-      for (const name of ["ready", "open", "close", "session:started", "message:sent", "message:received", "unread", "escalate", "error", "limit_reached", "connection"]) {
+      for (const name of ["ready", "open", "close", "session:started", "message:sent", "message:received", "unread", "escalate", "error", "limit_reached", "connection", "voice:started", "voice:ended", "voice:muted", "transcript"]) {
         window.karta("on", name, (payload) => events.push({ name, ...payload }));
       }
     });

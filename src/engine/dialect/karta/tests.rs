@@ -46,6 +46,10 @@ fn commands_without_arguments() {
         ("open", Command::Open),
         ("close", Command::Close),
         ("toggle", Command::Toggle),
+        ("startVoice", Command::StartVoice),
+        ("endVoice", Command::EndVoice),
+        ("mute", Command::Mute(true)),
+        ("unmute", Command::Mute(false)),
         ("shutdown", Command::Shutdown),
         ("reset", Command::Reset),
     ] {

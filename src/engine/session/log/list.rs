@@ -10,6 +10,11 @@ impl Item {
         self.role == Role::Agent && self.id.is_empty() && self.seq.is_none()
     }
 
+    /// What the visitor is saying, or nobody has understood.
+    fn is_caption(&self) -> bool {
+        self.is_own() && self.state == ItemState::Streaming
+    }
+
     /// A visitor's message that the log does not have.
     fn is_own(&self) -> bool {
         self.role == Role::User && self.seq.is_none()
@@ -90,6 +95,17 @@ impl Log {
             .rposition(|item| item.role == role && item.id == id && !id.is_empty())
     }
 
+    /// The same among the lines that the log does not have. A name of something said is used again by the next call.
+    pub(super) fn find_unplaced(&self, role: Role, id: &str) -> Option<usize> {
+        let unplaced = |at: &usize| self.items.get(*at).is_some_and(|item| item.seq.is_none());
+        self.find(role, id).filter(unplaced)
+    }
+
+    /// Nothing more comes of what was being said.
+    pub fn drop_captions(&mut self) {
+        self.items.retain(|item| !item.is_caption());
+    }
+
     pub(super) fn insert(
         &mut self,
         at: usize,
@@ -107,6 +123,7 @@ impl Log {
             seq: None,
             text: String::from(text),
             state,
+            spoken: false,
             sources: Vec::new(),
             at_ms: None,
         };
