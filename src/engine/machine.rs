@@ -199,6 +199,13 @@ impl Machine {
         }
     }
 
+    pub(in crate::engine) fn cursor_for_tests(&self) -> u64 {
+        match &self.stage {
+            Stage::Panel(panel) => panel.log.cursor(),
+            _ => 0,
+        }
+    }
+
     pub(in crate::engine) fn peer_for_tests(&self) -> Option<Id> {
         match &self.stage {
             Stage::Panel(panel) => panel.peer.id(),

@@ -13,4 +13,5 @@ mod random;
 mod refusal;
 mod storage;
 mod users;
+mod voice;
 mod wire;

@@ -79,6 +79,18 @@ pub fn config() -> Layer {
     server_layer(&server(true))
 }
 
+/// A page and an agent that can be talked to.
+pub fn talkable() -> Boot {
+    let mut config = server(true);
+    config.features.voice = true;
+    Boot {
+        webrtc: true,
+        microphone: true,
+        prefetched: Some((config_url(), Ok(Box::new(server_layer(&config))))),
+        ..boot()
+    }
+}
+
 /// The owner has switched the widget off.
 pub fn switched_off() -> Layer {
     server_layer(&server(false))

@@ -21,6 +21,8 @@ fn any_event() -> impl Strategy<Value = SessionEvent> {
         EventType::SessionError,
         EventType::LimitReached,
         EventType::Synced,
+        EventType::VoiceState,
+        EventType::VoiceCut,
         EventType::Pong,
         EventType::Error,
         EventType::Unknown,
@@ -42,9 +44,13 @@ fn any_event() -> impl Strategy<Value = SessionEvent> {
         word(),
         any::<bool>(),
         any::<Option<u32>>(),
+        prop::sample::select(vec!["listening", "thinking", "speaking", "ended", "x"]),
     )
         .prop_map(
-            |(kind, seq, offset, id, part, text, delta, seconds)| SessionEvent {
+            |(kind, seq, offset, id, part, text, delta, seconds, state)| SessionEvent {
+                state: Some(state.into()),
+                heard: offset,
+                code: text.map(String::from),
                 kind,
                 seq,
                 offset,
@@ -110,6 +116,7 @@ fn any_msg() -> impl Strategy<Value = Msg> {
         Timer::ConfigDeadline,
         Timer::Config,
         Timer::RequestDeadline,
+        Timer::Call,
     ];
     let command = prop_oneof![
         Just(Command::Open),
@@ -118,6 +125,9 @@ fn any_msg() -> impl Strategy<Value = Msg> {
         Just(Command::SendMessage("hi".into())),
         Just(Command::Init(Box::default())),
         Just(Command::Update(Box::default())),
+        Just(Command::StartVoice),
+        Just(Command::EndVoice),
+        any::<bool>().prop_map(Command::Mute),
         Just(Command::Shutdown),
         Just(Command::Reset),
         super::users::any_identity().prop_map(|who| Command::Identify(Box::new(who))),
@@ -136,13 +146,18 @@ fn any_msg() -> impl Strategy<Value = Msg> {
         2 => id().prop_map(|id| Msg::ChannelOpened { id }),
         6 => (id(), any_event()).prop_map(|(id, event)| Msg::ChannelFrame { id, event: Box::new(event) }),
         1 => id().prop_map(|id| Msg::PeerClosed { id, reason: "x" }),
+        1 => id().prop_map(|id| Msg::PeerShaken { id }),
+        4 => id().prop_map(|id| Msg::MicGranted { id }),
+        1 => id().prop_map(|id| Msg::MicRefused { id, name: "NotFoundError".into() }),
+        1 => id().prop_map(|id| Msg::MicEnded { id }),
+        1 => (id(), any::<bool>()).prop_map(|(id, held)| Msg::MicHeld { id, held }),
         3 => prop::sample::select(timers).prop_map(Msg::TimerFired),
-        1 => prop::sample::select(vec![Msg::Online, Msg::Offline, Msg::PageHidden, Msg::PageRestored, Msg::Visible]),
+        1 => prop::sample::select(vec![Msg::Online, Msg::Offline, Msg::PageHidden, Msg::PageRestored, Msg::Visible, Msg::NetworkChanged, Msg::SoundBlocked, Msg::Devices { names: "a\nb".into(), at: 9 }]),
         1 => any::<bool>().prop_map(|some| Msg::StoredElsewhere {
             key: KEY.into(),
             record: some.then(|| Stored::default().write()),
         }),
-        2 => (0..9_u8, 0..9_u32).prop_map(|(which, key)| Msg::Ui(match which {
+        2 => (0..13_u8, 0..9_u32).prop_map(|(which, key)| Msg::Ui(match which {
             0 => Ui::LauncherPressed,
             1 => Ui::ClosePressed,
             2 => Ui::EscapePressed,
@@ -151,6 +166,10 @@ fn any_msg() -> impl Strategy<Value = Msg> {
             5 => Ui::PromptPressed(key as usize),
             6 => Ui::RetryPressed,
             7 => Ui::ResendPressed(key),
+            8 => Ui::VoicePressed,
+            9 => Ui::EndPressed,
+            10 => Ui::MutePressed,
+            11 => Ui::DevicePicked(key),
             _ => Ui::EscalatePressed,
         })),
     ]
@@ -161,8 +180,10 @@ proptest! {
 
     #[test]
     fn any_messages_in_any_order_are_survived(webrtc: bool, messages in prop::collection::vec(any_msg(), 0..200)) {
-        let mut world = World::new(Boot { webrtc, ..boot() });
+        let mut world = World::new(Boot { webrtc, ..talkable() });
         let mut mounts = 0;
+        // Microphones that were asked for and not closed: of a call at most, never of none.
+        let mut mics = Vec::new();
         for msg in messages {
             let effects = world.effects().len();
             world.send(msg);
@@ -176,9 +197,14 @@ proptest! {
                         prop_assert!(mounts <= 1, "ready twice in one mount");
                     }
                     Effect::Unmount => mounts = 0,
+                    Effect::OpenMic { id, .. } => mics.push(id),
+                    Effect::CloseMic(closed) => mics.retain(|id| *id != closed),
                     _ => {}
                 }
             }
+            mics.dedup();
+            let call = world.machine().view().panel.is_some_and(|panel| panel.call.is_some());
+            prop_assert_eq!(mics.len(), usize::from(call));
         }
         let mut ids = HashSet::new();
         for effect in world.effects() {
