@@ -50,8 +50,12 @@ const list = async () => {
 export const open = async (id, device) => {
   wanted = id;
   try {
+    const policy = /** @type {any} */ (document).featurePolicy;
+    // Asked first: to the browser this and the visitor's no are one exception, and it would complain in the page's console.
+    if (policy && !policy.allowsFeature("microphone")) throw { name: "policy" };
+    const chosen = devices[device];
     const stream = await navigator.mediaDevices.getUserMedia({
-      audio: { deviceId: devices[device]?.deviceId, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+      audio: { deviceId: chosen && { exact: chosen.deviceId }, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
     });
     const [track] = stream.getTracks();
     // The call ended while the visitor was asked.
@@ -67,9 +71,6 @@ export const open = async (id, device) => {
     tell(GRANTED, id, "", 0);
     list();
   } catch (/** @type {any} */ { name }) {
-    // The page's policy and the visitor's no are one exception to the browser.
-    const policy = /** @type {any} */ (document).featurePolicy;
-    if (name == "NotAllowedError" && policy && !policy.allowsFeature("microphone")) name = "policy";
     if (wanted == id) {
       tell(REFUSED, id, name, 0);
       list();

@@ -34,8 +34,8 @@ export function test(name, options, run) {
   tests.push({ name: `${path.basename(folder)}: ${name}`, folder, options, run });
 }
 
-/** `microphone`: a recording that is heard once in place of Chromium's own beeps. */
-export async function launchBrowser({ microphone, flags = [] } = {}) {
+/** `microphone`: a recording that is heard once in place of Chromium's own beeps; `device` false: a machine without any. */
+export async function launchBrowser({ microphone, device = true, flags = [] } = {}) {
   const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
   const found = process.env.CHROMIUM ?? names.flatMap((n) => process.env.PATH.split(":").map((dir) => path.join(dir, n))).find((file) => fs.existsSync(file));
   if (!found) throw new Error("no Chromium: install it, or set CHROMIUM");
@@ -44,7 +44,8 @@ export async function launchBrowser({ microphone, flags = [] } = {}) {
     args: [
       ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
       "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-      "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+      "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required", "--use-fake-ui-for-media-stream",
+      ...(device ? ["--use-fake-device-for-media-stream"] : []),
       ...(microphone ? [`--use-file-for-fake-audio-capture=${microphone}%noloop`] : []), ...flags,
     ],
   });

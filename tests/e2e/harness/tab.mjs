@@ -3,8 +3,10 @@ import { until } from "./until.mjs";
 
 /** Runs in the page before anything else: counts what goes over data channels, and CSP violations. Touches nothing of Karta. */
 function probe() {
-  const seen = { sent: [], received: [], channels: 0, csp: [] };
+  const seen = { sent: [], received: [], times: [], channels: 0, csp: [] };
   Object.defineProperty(window, "e2eProbe", { value: seen });
+  const peers = [];
+  Object.defineProperty(window, "e2ePeers", { value: peers });
   document.addEventListener("securitypolicyviolation", (e) => seen.csp.push(`${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber}`));
   if (!window.RTCPeerConnection) return;
   const send = RTCDataChannel.prototype.send;
@@ -15,8 +17,12 @@ function probe() {
   const create = RTCPeerConnection.prototype.createDataChannel;
   RTCPeerConnection.prototype.createDataChannel = function (...args) {
     const channel = create.apply(this, args);
+    peers.push(this);
     channel.addEventListener("open", () => { seen.channels += 1; });
-    channel.addEventListener("message", (e) => seen.received.push(String(e.data)));
+    channel.addEventListener("message", (e) => {
+      seen.received.push(String(e.data));
+      seen.times.push(performance.now());
+    });
     return channel;
   };
 }
@@ -24,7 +30,7 @@ function probe() {
 export async function openTab(context, origin, { before } = {}) {
   const page = await context.newPage();
   await page.addInitScript(probe);
-  if (before) await page.addInitScript(before);
+  for (const script of [before ?? []].flat()) await page.addInitScript(script);
   return new Tab(page, origin);
 }
 
