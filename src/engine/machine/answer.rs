@@ -63,8 +63,10 @@ impl Panel {
                 },
             ) => {
                 self.link.token.accepted();
-                // For the next attempt: credentials live for some hours.
-                self.link.ice = link;
+                // For the next attempt: credentials live for some hours. The answer to a restart has none.
+                if !link.0.is_empty() {
+                    self.link.ice = link;
+                }
                 self.peer_answered(peer, sdp, &location, cx);
             }
             (Purpose::Signal(_) | Purpose::Goodbye, _) => {}

@@ -4,7 +4,7 @@ mod heard;
 mod line;
 
 use super::fake::*;
-use crate::engine::command::{Command, Identity};
+use crate::engine::command::{Command, Identity, Secret};
 use crate::engine::effect::{Effect, Id, Reply, Timer};
 use crate::engine::event::EventName;
 use crate::engine::machine::{Boot, Msg, Ui};
@@ -35,6 +35,7 @@ fn connect(world: &mut World) -> Id {
         CONNECT,
         Reply::Answer {
             sdp: "v=0".into(),
+            link: Secret("<stun:new.test>; rel=\"ice-server\"".into()),
             location: "/api/v1/widget/sessions/s_1/connect/c_1".into(),
         },
     );

@@ -187,6 +187,7 @@ fn broken_path_is_restarted_under_the_same_connection() {
         patch.id,
         Ok(Reply::Answer {
             sdp: fragment.clone(),
+            link: Secret::default(),
             location: String::new(),
         }),
     );
@@ -204,6 +205,19 @@ fn broken_path_is_restarted_under_the_same_connection() {
     assert_eq!(opened(&world), 0);
     assert_eq!(shown(&world), Some("listening"));
     assert_eq!(kinds(&world), [""; 0], "the call has noticed nothing");
+
+    // The answer to a restart names no servers: those that are known stay.
+    world.send(Msg::PeerClosed {
+        id,
+        reason: "failed",
+    });
+    world.advance(1_500);
+    assert_eq!(
+        world.count(
+            |effect| matches!(effect, Effect::OpenPeer { ice_servers, .. } if ice_servers.len() == 1)
+        ),
+        1
+    );
 }
 
 #[test]
