@@ -14,7 +14,7 @@
  *
  * Exports of the bundles (src/browser/entry.rs):
  *  launcher  karta_draw(tag, inits, reply) → the host element, or undefined where nothing is to be drawn; karta_host() → a host without a look
- *  panel     karta_start({tag, origin, reply, host, make, taken, signal, pump}), karta_call(args), karta_drain()
+ *  panel     karta_start({tag, origin, reply, host, make, taken, signal, pump, login}), karta_call(args), karta_drain()
  */
 (() => {
   "use strict";
@@ -233,6 +233,8 @@
   // ---- The engine --------------------------------------------------------------------------------------------------
 
   let loading = false;
+  /** What the engine is started with. It puts a login into it that another instance could not get again. */
+  const options = {};
   /** When the last crashes happened. @type {number[]} */
   const crashes = [];
 
@@ -257,7 +259,7 @@
         }
       };
       // The loader listens at the button until the engine does: between the two a press would be lost while the config is on its way.
-      module.karta_start({ tag, origin: src.origin, reply, host, make: drawing.karta_host, taken: () => unwatch(), signal: life.signal, pump });
+      module.karta_start(Object.assign(options, { tag, origin: src.origin, reply, host, make: drawing.karta_host, taken: () => unwatch(), signal: life.signal, pump }));
       for (const call of queue.splice(0)) module.karta_call(call);
       panel = module;
     } catch {

@@ -7,10 +7,12 @@ use super::media::{self, Media};
 use super::page::Page;
 use super::rtc::{self, Peer};
 use super::screen::Screen;
-use super::{callbacks, inbox, storage};
+use super::{callbacks, host, inbox, storage};
 use crate::engine::effect::{Effect, Id, Millis};
 use crate::engine::machine::{Machine, Msg};
 use crate::engine::shell::Edge;
+use js_sys::Object;
+use wasm_bindgen::JsValue;
 use web_sys::AbortSignal;
 
 pub struct BrowserEdge {
@@ -21,12 +23,14 @@ pub struct BrowserEdge {
     clock: Clock,
     page: Option<Page>,
     signal: AbortSignal,
+    /// The loader's object: what is put into it outlives this instance.
+    loader: Object,
     /// The screen is behind the machine.
     stale: bool,
 }
 
 impl BrowserEdge {
-    pub fn new(screen: Screen, signal: AbortSignal) -> BrowserEdge {
+    pub fn new(screen: Screen, signal: AbortSignal, loader: Object) -> BrowserEdge {
         BrowserEdge {
             screen,
             http: Http::default(),
@@ -35,6 +39,7 @@ impl BrowserEdge {
             clock: Clock::new(),
             page: Some(Page::new(&signal)),
             signal,
+            loader,
             stale: false,
         }
     }
@@ -133,6 +138,7 @@ impl Edge for BrowserEdge {
             Effect::SetTimer { timer, delay_ms } => self.clock.set(*timer, *delay_ms),
             Effect::ClearTimer(timer) => self.clock.clear(*timer),
             Effect::Store { key, record } => storage::store(key, record.as_deref()),
+            Effect::HandOn(text) => host::put(&self.loader, "login", &JsValue::from_str(text)),
             Effect::Render => self.stale = true,
             Effect::Focus(focus) => {
                 self.flush(machine);

@@ -89,6 +89,8 @@ pub enum Effect {
         /// A [`Stored`] as text. None: removed.
         record: Option<String>,
     },
+    /// Keep, where the page cannot read it, for the instance that follows should this one crash: it finds it in its `Boot`.
+    HandOn(String),
     /// Bring the screen in line with the view model.
     Render,
     Focus(Focus),

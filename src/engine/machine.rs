@@ -155,6 +155,8 @@ pub struct Boot {
     pub microphone: bool,
     /// Each record that storage held, by public key.
     pub stored: Vec<(String, String)>,
+    /// What an instance that crashed had handed on, or nothing.
+    pub handed_on: String,
 }
 
 /// The widget's whole state: what is true in every phase, and the phase.

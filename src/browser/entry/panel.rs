@@ -24,7 +24,7 @@ thread_local! {
     static APP: RefCell<Option<App>> = const { RefCell::new(None) };
 }
 
-/// `options`: `{tag, origin, reply, host, make, taken, signal, pump}`. Once an instance.
+/// `options`: `{tag, origin, reply, host, make, taken, signal, pump, login}`. Once an instance; `login` is what one before it has handed on.
 #[wasm_bindgen]
 pub fn karta_start(options: &JsValue) {
     #[cfg(feature = "panic-hook")]
@@ -43,6 +43,7 @@ pub fn karta_start(options: &JsValue) {
         webrtc: rtc::possible(),
         microphone: media::possible(),
         stored: storage::all(),
+        handed_on: get_text(options, "login").unwrap_or_default(),
     };
     let edge = BrowserEdge::new(
         Screen::new(
@@ -52,6 +53,7 @@ pub fn karta_start(options: &JsValue) {
             signal.clone().into(),
         ),
         signal,
+        options.clone().unchecked_into(),
     );
     APP.set(Some(App {
         machine: Machine::new(),

@@ -79,6 +79,9 @@ impl Panel {
         if let Some(user_id) = &token.user_id {
             self.confirmed(user_id, cx);
         }
+        if let Some(effect) = cx.core.hand_on(&token.token) {
+            cx.run(effect);
+        }
         self.link.token.granted(token.token);
         let life_ms = u64::from(token.expires_in.clamp(10, LOCK_SECONDS)) * 1_000;
         cx.timer(Timer::TokenRefresh, life_ms * TOKEN_REFRESH_PERCENT / 100);

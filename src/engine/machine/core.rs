@@ -32,6 +32,8 @@ pub(super) struct Core {
     pub identity: Option<Identity>,
     /// Its user token, which works once, has been exchanged.
     pub spent: bool,
+    /// A login that an instance before this one got for a user token: the one and then the other. Empty: none.
+    pub login: String,
     /// The panel was open for somebody who the page has not named yet.
     pub unresumed: bool,
     /// Every record that storage held, by key, and the one in force.
@@ -90,6 +92,7 @@ impl Default for Core {
             bus: Bus::default(),
             identity: None,
             spent: false,
+            login: String::new(),
             unresumed: false,
             records: Vec::new(),
             record: Stored::default(),

@@ -6,11 +6,12 @@
 use super::core::{Core, Cx};
 use super::link::{Link, Purpose};
 use super::panel::Panel;
-use crate::engine::command::Identity;
+use crate::engine::command::{Identity, Secret};
 use crate::engine::config::Field;
-use crate::engine::effect::{Body, Expect, Method, Stored};
+use crate::engine::effect::{Body, Effect, Expect, Method, Stored};
 use crate::engine::json::Json;
 use crate::engine::session::owner::{self, GUEST, UNKNOWN};
+use crate::engine::text::cut::cut;
 use crate::engine::view_model::ItemState;
 use karta_protocol::ErrorCode;
 
@@ -50,6 +51,27 @@ impl Core {
 
     pub fn expected_owner(&self) -> String {
         owner::expected(self.identity.as_ref())
+    }
+
+    /// What [`Effect::HandOn`] keeps of a login: the user token that it was got for, which works once, and the session token.
+    pub fn hand_on(&self, session_token: &str) -> Option<Effect> {
+        let user_token = self.identity.as_ref()?.user_token.as_ref()?;
+        Some(Effect::HandOn(
+            [&user_token.0, "\n", session_token].concat(),
+        ))
+    }
+
+    /// The login that an instance before this one, which crashed, had got for the same user token.
+    fn inherit(&mut self) -> Option<Secret> {
+        let user_token = self.identity.as_ref()?.user_token.as_ref()?;
+        let (known, login) = cut(&self.login, b'\n');
+        if known != user_token.0 {
+            return None;
+        }
+        let login = Secret(String::from(login));
+        self.login.clear();
+        self.spent = true;
+        Some(login)
     }
 
     /// Whether the panel may come back by itself after a reload. Not a user's for a guest: the page may be about to identify.
@@ -146,6 +168,10 @@ impl Panel {
 
     /// Asks for a token: with the proof, or as a guest where the page gave none.
     pub fn mint(&mut self, cx: &mut Cx<'_>) {
+        if let Some(login) = cx.core.inherit() {
+            self.link.token.inherited(login.clone());
+            return self.refresh(login, cx);
+        }
         let Some(client_key) = cx.core.config.key() else {
             return;
         };

@@ -96,6 +96,7 @@ impl Stage {
         core.microphone = boot.microphone;
         core.random = Random::new(boot.entropy);
         core.records = boot.stored;
+        core.login = boot.handed_on;
         let mut rejections = boot.rejections;
         let mut attributes = boot.attributes;
         core.identity = attributes.identity.take();

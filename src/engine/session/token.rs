@@ -83,6 +83,13 @@ impl Token {
         self.generation = self.generation.wrapping_add(1);
     }
 
+    /// A token that was granted to an instance of us before: to be refreshed before anything else.
+    pub fn inherited(&mut self, value: Secret) {
+        self.value = Some(value);
+        self.stale = true;
+        self.renewal = false;
+    }
+
     /// A request with the token of `generation` was answered 401.
     pub fn refused(&mut self, generation: u32) -> Repair {
         // An older token, or the second of two requests that the same token was refused for: the repair is under way.

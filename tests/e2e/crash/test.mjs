@@ -1,6 +1,7 @@
 // A bug of ours must not become the page's: a trap ends one instance of the engine, and a fresh one resumes the session.
 // The trap is made by a clock that throws in the middle of our code.
 import { assert, test, until } from "../harness.mjs";
+import { backend } from "../harness/backend.mjs";
 
 const crash = (page) => page.page.evaluate(() => {
   const real = performance.now;
@@ -27,6 +28,28 @@ test("a crash is logged once, the conversation comes back, and subscribers stay"
   const before = (await page.page.evaluate(() => window.received)).length;
   await page.say("How long does it take?");
   await until(async () => (await page.page.evaluate(() => window.received)).length > before, "the event after the crash");
+});
+
+test("a crash does not cost a verified user the login, though the user token works once", { model: true }, async (world) => {
+  const { userToken } = await backend(world);
+  const tab = await (await world.tab()).load();
+  await tab.listen();
+  await tab.page.evaluate((userToken) => window.karta("identify", { userToken }), await userToken("ada"));
+  await tab.openPanel();
+  await tab.say("My order is 1815");
+  await tab.sees("agent", "You said: My order is 1815");
+  for (const words of ["Are you there?", "And now?"]) {
+    await crash(tab);
+    assert.equal(tab.takeComplaints(/internal: the widget restarts/).length, 1);
+    await tab.sees("agent", "You said: My order is 1815");
+    await tab.say(words);
+    await tab.sees("agent", `You said: ${words}`);
+  }
+  assert.deepEqual(await tab.events("error"), []);
+  assert.equal(tab.posts("/auth/exchange").length, 1);
+  assert.equal(tab.posts("/auth/guest").length, 0);
+  const kept = await tab.page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
+  assert.ok(!kept.includes("eyJ"), "no token is in storage");
 });
 
 test("three crashes in a minute end it quietly", async ({ tab }) => {
