@@ -191,6 +191,8 @@ impl Panel {
     pub fn halted(&mut self, code: &'static str, message: &str, cx: &mut Cx<'_>) {
         cx.halt(code, message);
         self.end_call(SHUTDOWN, cx);
+        // It has ended the connection, and would refuse the goodbye; the browser would tell the page's console so.
+        self.peer.location = None;
         self.hang_up(false, cx);
         self.cut(cx);
         // Kept in storage: should the owner mend it, a reload sends them.

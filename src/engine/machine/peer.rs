@@ -21,7 +21,7 @@ pub(super) struct Peer {
     /// Attempts that failed in a row.
     failures: u32,
     /// Where the server's side is ended.
-    location: Option<String>,
+    pub location: Option<String>,
     /// A ping is out and [`Timer::PongDeadline`] runs.
     pong_due: bool,
 }

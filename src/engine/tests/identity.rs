@@ -347,6 +347,60 @@ fn lasting_proof_is_shown_again_when_the_login_is_over() {
     );
 }
 
+// ── a login that somebody else ends ──────────────────────────────────────────────────────────────────────────────────────
+
+fn revoked(world: &mut World) {
+    world.frame(SessionEvent {
+        kind: EventType::Error,
+        code: Some("token_invalid".into()),
+        ..SessionEvent::default()
+    });
+    world.reply_err(REFRESH, failure(401, "token_invalid"));
+}
+
+#[test]
+fn guest_whose_login_is_revoked_stays_the_same_visitor() {
+    let mut world = chatting_as_guest();
+    revoked(&mut world);
+    assert_eq!(sent(&world, GUEST)["visitor_id"], "v_1");
+    world.reply_ok(GUEST, token("t_2"));
+    assert_eq!(world.lines(), ["secret of one"]);
+    assert_eq!(world.requests("/sessions").len(), 0, "the session goes on");
+    assert!(world.panel().composer.enabled);
+    assert_eq!(world.heard(EventName::Error).len(), 0);
+}
+
+#[test]
+fn user_whose_login_is_revoked_is_that_user_again_or_nobody() {
+    let mut world = chatting_as(hmac("u_1", "h"), "u_1");
+    revoked(&mut world);
+    assert_eq!(sent(&world, EXCHANGE)["identity_token"], "h");
+    world.reply_ok(EXCHANGE, user("t_2", "u_1"));
+    assert_eq!(world.lines(), ["secret of one"]);
+
+    let mut world = chatting_as(user_token("once"), "u_1");
+    revoked(&mut world);
+    locked_with(&world, "token_expired");
+    assert_eq!(world.requests(GUEST).len(), 0);
+}
+
+#[test]
+fn visitor_who_is_forgotten_elsewhere_starts_afresh_and_loses_nothing_unsent() {
+    let mut world = chatting_as_guest();
+    world.say("not there yet");
+    world.reply_err(EVENTS, failure(404, "session_not_found"));
+    assert_eq!(world.lines(), ["not there yet"]);
+    world.advance(5_000);
+    assert_eq!(sent(&world, "/sessions"), json!({}), "nothing is resumed");
+    world.reply_ok("/sessions", session_info("s_2", 0));
+    assert_eq!(world.lines(), ["not there yet"]);
+    assert_eq!(
+        world.heard(EventName::SessionStarted),
+        [json!({"sessionId": "s_2"})]
+    );
+    assert_eq!(world.requests("/sessions/s_2/events").len(), 1);
+}
+
 // ── after a crash ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 fn handed_on(world: &World) -> Vec<&str> {

@@ -464,6 +464,23 @@ fn quiet_stream_is_opened_anew_when_the_tab_comes_to_the_front() {
 }
 
 #[test]
+fn server_that_refuses_for_good_is_not_said_goodbye() {
+    for code in ["client_key_disabled", "widget_disabled_for_agent"] {
+        let mut world = on_channel();
+        world.channel(SessionEvent {
+            kind: EventType::Error,
+            code: Some(code.into()),
+            ..SessionEvent::default()
+        });
+        assert!(!world.panel().composer.enabled);
+        let closed = world.count(|effect| matches!(effect, Effect::ClosePeer(_)));
+        assert_eq!(closed, 1);
+        assert_eq!(world.requests("").len(), 0, "{code}: not even a goodbye");
+        assert_eq!(world.timers(), 0);
+    }
+}
+
+#[test]
 fn login_that_is_revoked_takes_the_connection_along_and_one_that_stays_says_goodbye() {
     let other_user = Identity {
         user_id: Some("u_2".into()),
