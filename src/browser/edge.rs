@@ -1,7 +1,6 @@
 //! Carries out what the engine orders: one match, one line each. Knows every facility; decides nothing.
 
 use super::clock::{self, Clock};
-use super::dom::panel::METER;
 use super::http::Http;
 use super::media::{self, Media};
 use super::page::Page;
@@ -19,7 +18,7 @@ pub struct BrowserEdge {
     screen: Screen,
     http: Http,
     peers: Vec<Peer>,
-    media: Media,
+    _media: Media,
     clock: Clock,
     page: Option<Page>,
     signal: AbortSignal,
@@ -35,7 +34,7 @@ impl BrowserEdge {
             screen,
             http: Http::default(),
             peers: Vec::new(),
-            media: Media::new(&signal),
+            _media: Media::new(&signal),
             clock: Clock::new(),
             page: Some(Page::new(&signal)),
             signal,
@@ -121,15 +120,15 @@ impl Edge for BrowserEdge {
                     peer.restart();
                 }
             }
-            Effect::OpenMic { id, device } => {
+            Effect::OpenMic(id) => {
                 // What the visitor should have read is on screen before the browser asks.
                 self.flush(machine);
-                self.media.open(*id, *device);
+                media::open(id.0);
             }
-            Effect::CloseMic(id) => self.media.close(*id),
+            Effect::CloseMic(id) => media::hang(id.0),
             Effect::Talk(id) => {
                 if let Some(peer) = self.peer(*id) {
-                    media::talk(peer.connection(), METER);
+                    media::talk(peer.connection());
                 }
             }
             Effect::MuteMic(on) => media::mute(*on),

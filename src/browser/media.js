@@ -1,61 +1,69 @@
 // @ts-check
 /**
- * The hands of a call (src/browser/media.rs): one microphone, one voice to be heard, and a meter of both. Decides nothing: when to ask, whom to
- * connect and when to be silent is said by the engine. No promise of ours is ever left unhandled, because the page would see it.
+ * The hands of a call (src/browser/media.rs): one microphone, one voice to be heard, a meter of both, and the list to choose another
+ * microphone from. Decides nothing: when to ask, whom to connect and when to be silent is said by the engine. No promise of ours is left
+ * unhandled, because the page would see it.
  */
-import { put } from "./dom/nodes.js";
+import { nodes } from "./dom/nodes.js";
 
-/** In the order of `News` in media.rs. */
-const GRANTED = 0, REFUSED = 1, ENDED = 2, HELD = 3, DEVICES = 4, BLOCKED = 5;
-
-/** @type {(news: number, id: number, text: string, number: number) => void} */
+/** Told of what happens, by the numbers of media.rs. @type {(news: number, mic: number) => void} */
 let tell;
+/** Numbers of the nodes: the meter, and the list of microphones. */
+let meter = 0;
+let choice = 0;
 /** The microphone that is asked for or live; 0: none. */
 let wanted = 0;
 let muted = false;
 /** @type {MediaStreamTrack | undefined} */
 let mic;
-/** @type {MediaDeviceInfo[]} */
-let devices = [];
 /** Of the peer that carries the call. @type {RTCRtpSender | undefined} */
 let sender;
 /** @type {HTMLAudioElement | undefined} */
 let sound;
 /** @type {AudioContext | undefined} */
 let context;
-/** Ears of the meter: the microphone's and the agent's. @type {(AnalyserNode | undefined)[]} */
+/** Ears of the meter: the microphone's and the agent's. @type {AnalyserNode[]} */
 let ears = [];
 let timer = 0;
 
 const noop = () => {};
+const { mediaDevices } = navigator;
 
-export const possible = () => !!navigator.mediaDevices;
+export const possible = () => !!mediaDevices;
 
-/** @param {typeof tell} hear @param {AbortSignal} signal */
-export const attend = (hear, signal) => {
+/** @param {typeof tell} hear @param {AbortSignal} signal @param {number} meter_ @param {number} choice_ */
+export const attend = (hear, signal, meter_, choice_) => {
   tell = hear;
+  meter = meter_;
+  choice = choice_;
   // Of an instance that has crashed nothing may go on recording.
   signal.addEventListener("abort", () => hang(wanted));
 };
 
+/** Which microphones there are. A choice of one is none. */
 const list = async () => {
   try {
-    devices = (await navigator.mediaDevices.enumerateDevices()).filter((device) => device.kind == "audioinput");
+    const devices = (await mediaDevices.enumerateDevices()).filter((device) => device.kind == "audioinput");
+    const select = nodes[choice];
     const used = mic?.getSettings().deviceId;
-    if (mic) tell(DEVICES, wanted, devices.map((device) => device.label).join("\n"), devices.findIndex((device) => device.deviceId == used));
+    select.replaceChildren(...devices.map(({ label, deviceId }) => new Option(label, deviceId, false, deviceId == used)));
+    select.parentNode.hidden = !devices[1];
+    select.onchange = () => open(wanted, select.value);
   } catch {}
 };
 
-/** @param {number} id @param {number} device  its place in the list, or -1 */
-export const open = async (id, device) => {
+/** What the browser's exceptions mean to media.rs; any other is a microphone that is there and cannot be had. @type {Record<string, number>} */
+const REFUSALS = { NotAllowedError: 0, policy: 1, SecurityError: 1, NotFoundError: 2, OverconstrainedError: 2 };
+
+/** @param {number} id @param {string} [exact]  which one */
+export const open = async (id, exact) => {
   wanted = id;
   try {
     const policy = /** @type {any} */ (document).featurePolicy;
     // Asked first: to the browser this and the visitor's no are one exception, and it would complain in the page's console.
     if (policy && !policy.allowsFeature("microphone")) throw { name: "policy" };
-    const chosen = devices[device];
-    const stream = await navigator.mediaDevices.getUserMedia({
-      audio: { deviceId: chosen && { exact: chosen.deviceId }, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+    const stream = await mediaDevices.getUserMedia({
+      audio: { deviceId: exact && { exact }, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
     });
     const [track] = stream.getTracks();
     // The call ended while the visitor was asked.
@@ -63,19 +71,16 @@ export const open = async (id, device) => {
     mic?.stop();
     mic = track;
     track.enabled = !muted;
-    track.onended = () => tell(ENDED, id, "", 0);
-    track.onmute = track.onunmute = () => tell(HELD, id, "", +track.muted);
-    navigator.mediaDevices.addEventListener("devicechange", list);
+    track.onended = () => tell(5, id);
+    track.onmute = track.onunmute = () => tell(6 + +track.muted, id);
+    mediaDevices.addEventListener("devicechange", list);
     sender?.replaceTrack(track).catch(noop);
     listen(0, stream);
-    tell(GRANTED, id, "", 0);
-    list();
+    tell(4, id);
   } catch (/** @type {any} */ { name }) {
-    if (wanted == id) {
-      tell(REFUSED, id, name, 0);
-      list();
-    }
+    if (wanted == id) tell(REFUSALS[name] ?? 3, id);
   }
+  list();
 };
 
 /** @param {number} id */
@@ -83,10 +88,8 @@ export const hang = (id) => {
   if (wanted != id) return;
   wanted = 0;
   muted = false;
-  if (mic) {
-    mic.stop();
-    navigator.mediaDevices.removeEventListener("devicechange", list);
-  }
+  mic?.stop();
+  mediaDevices.removeEventListener("devicechange", list);
   sender?.replaceTrack(null).catch(noop);
   if (sound) sound.srcObject = null;
   clearInterval(timer);
@@ -107,22 +110,22 @@ export const hush = (on) => {
 };
 
 export const play = () => {
-  sound?.play().catch(({ name }) => name == "NotAllowedError" && tell(BLOCKED, wanted, "", 0));
+  sound?.play().catch(({ name }) => name == "NotAllowedError" && tell(8, wanted));
 };
 
-/** @param {RTCPeerConnection} peer @param {number} meter  the node that shows it */
-export const talk = (peer, meter) => {
+/** @param {RTCPeerConnection} peer */
+export const talk = (peer) => {
   const [line] = peer.getTransceivers();
+  const heard = new MediaStream([line.receiver.track]);
   sender = line.sender;
   sender.replaceTrack(mic || null).catch(noop);
   sound ||= new Audio();
   sound.muted = false;
-  sound.srcObject = new MediaStream([line.receiver.track]);
+  sound.srcObject = heard;
   play();
-  listen(1, sound.srcObject);
+  listen(1, heard);
   timer ||= setInterval(() => {
-    if (document.hidden) return;
-    ears.forEach((ear, at) => put(meter, at ? "--out" : "--in", level(ear)));
+    if (!document.hidden) nodes[meter].style.setProperty("--level", Math.max(...ears.map(level)));
   }, 80);
 };
 
@@ -131,17 +134,16 @@ const listen = (at, stream) => {
   try {
     context ||= new AudioContext();
     ears[at] = context.createAnalyser();
-    ears[at].fftSize = 512;
     context.createMediaStreamSource(stream).connect(ears[at]);
   } catch {}
 };
 
-const wave = new Uint8Array(512);
+const wave = new Uint8Array(1024);
 
-/** Loudness from 0 to 1, as ears take it. @param {AnalyserNode | undefined} ear */
+/** Loudness from 0 to 1, as people feel it. @param {AnalyserNode} ear */
 const level = (ear) => {
-  ear?.getByteTimeDomainData(wave);
-  return Math.sqrt((Math.max(...wave) - 128) / 128).toFixed(2);
+  ear.getByteTimeDomainData(wave);
+  return Math.sqrt(Math.max(...wave) / 128 - 1);
 };
 
 /** The answer to a restart says only what is new of the answer to the offer. @param {RTCPeerConnection} peer @param {string} sdp */

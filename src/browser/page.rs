@@ -46,10 +46,18 @@ pub struct Page {
     listener: Closure<dyn FnMut(Event)>,
 }
 
-const OF_WINDOW: [&str; 5] = ["online", "offline", "pagehide", "pageshow", "storage"];
-const OF_DOCUMENT: [&str; 3] = ["visibilitychange", "freeze", "resume"];
-/// Some browsers tell of another network.
-const OF_NETWORK: [&str; 1] = ["change"];
+/// Where, and what. Some browsers tell of another network (`navigator.connection`).
+const EVENTS: [(&str, &str); 9] = [
+    ("window", "online"),
+    ("window", "offline"),
+    ("window", "pagehide"),
+    ("window", "pageshow"),
+    ("window", "storage"),
+    ("document", "visibilitychange"),
+    ("document", "freeze"),
+    ("document", "resume"),
+    ("connection", "change"),
+];
 
 impl Page {
     pub fn new(signal: &AbortSignal) -> Page {
@@ -61,35 +69,34 @@ impl Page {
         let options = js_sys::Object::new();
         put(&options, "signal", signal);
         let page = Page { listener };
-        page.each(|target, kind, listener| target.add(kind, listener, &options));
+        page.listen(Some(&options));
         page
     }
 
-    fn each(&self, act: impl Fn(&Target, &str, &JsValue)) {
+    /// None: listens no more.
+    #[inline(never)]
+    fn listen(&self, options: Option<&JsValue>) {
         let listener = self.listener.as_ref();
-        WINDOW.with(|window| {
-            OF_WINDOW
-                .iter()
-                .for_each(|kind| act(window, kind, listener))
-        });
-        DOCUMENT.with(|document| {
-            OF_DOCUMENT
-                .iter()
-                .for_each(|kind| act(document, kind, listener))
-        });
-        let network = NAVIGATOR.with(|navigator| get(navigator, "connection"));
-        if let Some(network) = network.filter(JsValue::is_object) {
-            let network = network.unchecked_into();
-            OF_NETWORK
-                .iter()
-                .for_each(|kind| act(&network, kind, listener));
+        for (name, kind) in EVENTS {
+            let target = match name {
+                "connection" => NAVIGATOR.with(|navigator| get(navigator, name)),
+                _ => WINDOW.with(|window| get(window, name)),
+            };
+            let Some(target) = target.filter(JsValue::is_object) else {
+                continue;
+            };
+            let target: Target = target.unchecked_into();
+            match options {
+                Some(options) => target.add(kind, listener, options),
+                None => target.remove(kind, listener),
+            }
         }
     }
 }
 
 impl Drop for Page {
     fn drop(&mut self) {
-        self.each(|target, kind, listener| target.remove(kind, listener));
+        self.listen(None);
     }
 }
 

@@ -60,12 +60,10 @@ pub enum Effect {
     ClosePeer(Id),
     /// New ICE credentials on a connection whose path broke. Answered by `Msg::PeerOffered`.
     RestartPeer(Id),
-    /// Ask the browser, and by it the visitor, for a microphone: the one at this place of `Msg::Devices`, or its own choice. Where one is live under this id,
-    /// it is replaced once the other is there. Answered by `Msg::MicGranted` or `MicRefused`; then perhaps `MicHeld`, `MicEnded`.
-    OpenMic {
-        id: Id,
-        device: Option<u32>,
-    },
+    /// Ask the browser, and by it the visitor, for a microphone. Answered by `Msg::MicGranted` or `MicRefused`; then perhaps `MicHeld`, `MicEnded`.
+    /// Which one it is, where there are several, is between browser and visitor: another that they choose takes its place under the same id, with the
+    /// same answers.
+    OpenMic(Id),
     /// Off at once, and so is the agent's voice: the browser's sign that something records goes out.
     CloseMic(Id),
     /// What the microphone hears goes to this peer, and what comes from there is played. Perhaps answered by `Msg::SoundBlocked`.

@@ -23,6 +23,7 @@ use super::command::Command;
 use super::config::Layer;
 use super::dialect::Rejection;
 use super::effect::{Effect, Failure, Id, Millis, Reply, Timer};
+use super::text::CallEnd;
 use karta_protocol::SessionEvent;
 
 /// Facts that reach the engine. Ids are those of the effect that asked.
@@ -73,10 +74,9 @@ pub enum Msg {
     MicGranted {
         id: Id,
     },
-    /// `name`: of the browser's exception, or `policy` where the page's own policy is the reason.
     MicRefused {
         id: Id,
-        name: String,
+        why: CallEnd,
     },
     /// The microphone was unplugged, or its permission taken back.
     MicEnded {
@@ -86,11 +86,6 @@ pub enum Msg {
     MicHeld {
         id: Id,
         held: bool,
-    },
-    /// The microphones that there are, one name a line, and which of them is in use.
-    Devices {
-        names: String,
-        at: u32,
     },
     /// The browser plays nothing before the visitor has pressed something.
     SoundBlocked,
@@ -130,8 +125,6 @@ pub enum Ui {
     VoicePressed,
     EndPressed,
     MutePressed,
-    /// Place in the list of microphones.
-    DevicePicked(u32),
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -80,8 +80,15 @@ pub struct Words {
     pub call_ends: [&'static str; 14],
 }
 
-/// Why there is no call, as the visitor reads it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl Words {
+    /// None: nothing needs to be said.
+    pub fn why(&self, end: CallEnd) -> Option<&'static str> {
+        self.call_ends.get(end as usize).copied()
+    }
+}
+
+/// Why there is no call. Up to `Failed` something went wrong, and pages hear of it as an error, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub enum CallEnd {
     Denied,
     Forbidden,
@@ -93,10 +100,12 @@ pub enum CallEnd {
     Connection,
     Unavailable,
     Crowded,
+    Failed,
     Idle,
     TooLong,
     TakenOver,
-    Failed,
+    /// The composer says it, with the time that is left.
+    Limit,
 }
 
 /// The visitor's best language that has words; English where none has.

@@ -52,7 +52,7 @@ pub struct PanelView<'a> {
     /// Shown over the composer: offline, error with retry, limit with countdown.
     pub banner: Option<BannerView<'a>>,
     /// Shown over the composer while a call goes on.
-    pub call: Option<CallView<'a>>,
+    pub call: Option<CallView>,
     /// Shown while the conversation is empty.
     pub prompts: &'a [String],
     pub composer: ComposerView<'a>,
@@ -91,15 +91,12 @@ pub struct ComposerView<'a> {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct CallView<'a> {
+pub struct CallView {
     /// `connecting`, `listening`, `thinking`, `speaking`, `muted`, `reconnecting`; and in words.
     pub state: (&'static str, &'static str),
     /// `0:12`; empty before the call has begun.
     pub time: String,
     pub muted: bool,
-    /// Names of the microphones, one a line, and the place of the one in use.
-    pub devices: &'a str,
-    pub device: u32,
 }
 
 /// One entry of the message list.

@@ -6,7 +6,7 @@
  */
 
 /** By number: 0 the cursor, 1 the shadow root, 2 the visual viewport, from 3 the elements as the templates count them. @type {any[]} */
-const nodes = [];
+export const nodes = [];
 /** @type {HTMLElement} */
 let host;
 /** Told of what the visitor does: kind, number of the node; true: that was ours. @type {(kind: number, node: number) => boolean} */

@@ -5,8 +5,8 @@ use super::composer::Composer;
 use super::launcher::FRAME;
 use super::messages::Messages;
 use super::{
-    Kind, NOWHERE, Node, TEXT, VIEWPORT, append, build, call, digits, enter, forget, listen,
-    number, pass, put, put_bool, put_px, show, style, template,
+    Kind, NOWHERE, Node, TEXT, VIEWPORT, append, build, call, enter, forget, listen, number, pass,
+    put, put_bool, put_px, show, style, template,
 };
 use crate::engine::machine::Ui;
 use crate::engine::text::Words;
@@ -57,7 +57,7 @@ template! { TEMPLATE from START;
     _TALK "   div class=talk"
     STATE "    b"
     TIME "    span role=timer"
-    PICK "   label class=icon"
+    PICK "   label class=icon hidden"
     _PICK_ICON "    svg viewBox=0,0,24,24 aria-hidden=true"
     _PICK_LINE "     path d=m7,10,5,5,5-5"
     DEVICE "    select"
@@ -84,11 +84,8 @@ template! { TEMPLATE from START;
 /// The suggested prompts' buttons, and as many as may be there.
 const CHIPS: Node = LIVE + 1;
 const MOST_CHIPS: usize = 64;
-/// The microphones to choose from, and as many as may be there.
-const OPTIONS: Node = CHIPS + MOST_CHIPS as Node;
-const MOST_OPTIONS: Node = 16;
 /// First number of the rows.
-pub const ROWS: Node = OPTIONS + MOST_OPTIONS;
+pub const ROWS: Node = CHIPS + MOST_CHIPS as Node;
 
 /// Nearer to the end than this, in CSS pixels, the list follows what is added.
 const NEAR_END: f64 = 64.0;
@@ -106,7 +103,6 @@ pub struct Panel {
     /// The visitor reads the end of the list.
     at_end: bool,
     shown_prompts: Vec<String>,
-    shown_devices: String,
     can_talk: bool,
 }
 
@@ -123,7 +119,6 @@ impl Panel {
             composer: Composer::default(),
             at_end: true,
             shown_prompts: Vec::new(),
-            shown_devices: String::new(),
             can_talk: false,
         }
     }
@@ -198,7 +193,7 @@ impl Panel {
             return;
         }
         enter(PROMPTS, 0);
-        for (chip, prompt) in (CHIPS..OPTIONS).zip(prompts) {
+        for (chip, prompt) in (CHIPS..ROWS).zip(prompts) {
             build("button type=button class=chip dir=auto", PROMPTS, chip);
             put(chip, TEXT, prompt);
         }
@@ -219,16 +214,6 @@ impl Panel {
         put(STATE, TEXT, words);
         put(TIME, TEXT, &call.time);
         put_bool(MUTE, "aria-pressed", call.muted);
-        if self.shown_devices != call.devices {
-            enter(DEVICE, 0);
-            for (option, name) in (OPTIONS..ROWS).zip(call.devices.lines()) {
-                build("option", DEVICE, option);
-                put(option, TEXT, name);
-            }
-            self.shown_devices = String::from(call.devices);
-        }
-        put(DEVICE, ".selectedIndex", &digits(call.device.into()));
-        show(PICK, call.devices.contains('\n'));
         show(CALL, true);
         pass(VOICE, MUTE);
         show(VOICE, false);
@@ -238,10 +223,6 @@ impl Panel {
     pub fn heard(&mut self, kind: Kind, node: Node, ours: &mut bool) -> Option<Ui> {
         match kind {
             Kind::Click => return self.pressed(node),
-            Kind::Input if node == DEVICE => {
-                let at = number(DEVICE, "selectedIndex");
-                return Some(Ui::DevicePicked(at as u32));
-            }
             Kind::Input => {
                 self.composer.grow();
                 self.composer.fit();
@@ -286,7 +267,7 @@ impl Panel {
                 to_end();
                 None
             }
-            CHIPS..OPTIONS => Some(Ui::PromptPressed((node - CHIPS) as usize)),
+            CHIPS..ROWS => Some(Ui::PromptPressed((node - CHIPS) as usize)),
             _ => self.messages.resent_by(node).map(Ui::ResendPressed),
         }
     }

@@ -90,10 +90,9 @@ impl Panel {
             Msg::PeerClosed { id, reason: _ } => self.peer_closed(id, cx),
             Msg::PeerShaken { id } => self.peer_shaken(id, cx),
             Msg::MicGranted { id } => self.mic_granted(id, cx),
-            Msg::MicRefused { id, name } => self.mic_refused(id, &name, cx),
+            Msg::MicRefused { id, why } => self.mic_refused(id, why, cx),
             Msg::MicEnded { id } => self.mic_ended(id, cx),
             Msg::MicHeld { id, held } => self.mic_held(id, held, cx),
-            Msg::Devices { names, at } => self.devices(names, at, cx),
             Msg::SoundBlocked => self.sound_blocked(true, cx),
             Msg::NetworkChanged => self.probe_peer(cx),
             Msg::TimerFired(timer) => self.timer_fired(timer, cx),
@@ -137,7 +136,6 @@ impl Panel {
                 let muted = self.voice.call().is_some_and(|call| call.muted);
                 self.mute(!muted, cx);
             }
-            Ui::DevicePicked(at) => self.pick_device(at, cx),
             // Taken by the stage.
             Ui::LauncherPressed => {}
         }
@@ -294,6 +292,7 @@ impl Panel {
 
     pub fn unlock(&mut self, cx: &mut Cx<'_>) {
         self.limit = None;
+        self.forget_call(cx);
         cx.clear(Timer::Countdown);
         cx.render();
         self.release(cx);

@@ -4,7 +4,6 @@
 use super::core::Cx;
 use super::link::Purpose;
 use super::panel::Panel;
-use super::voice::NO_WEBRTC;
 use crate::engine::effect::{Body, Effect, Expect, Id, Method, Millis, Timer};
 use crate::engine::json::Json;
 use crate::engine::limits::{
@@ -179,7 +178,7 @@ impl Panel {
 
     /// The server cannot do anything with our offer: another would look the same.
     pub fn peer_refused(&mut self, cx: &mut Cx<'_>) {
-        self.end_call(NO_WEBRTC, cx);
+        self.call_impossible(cx);
         self.peer.failures = PEER_ATTEMPTS;
         self.lose_peer(true, cx);
     }

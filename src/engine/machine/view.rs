@@ -4,7 +4,7 @@ use super::Machine;
 use super::core::Core;
 use super::panel::Panel;
 use super::stage::Stage;
-use super::voice::{End, Voice};
+use super::voice::Voice;
 use crate::engine::config::Field;
 use crate::engine::view_model::{
     BannerView, CallView, ComposerView, LauncherView, PanelView, Tone, ViewModel,
@@ -69,7 +69,7 @@ impl Panel {
         }
     }
 
-    fn call_view(&self, core: &Core) -> Option<CallView<'_>> {
+    fn call_view(&self, core: &Core) -> Option<CallView> {
         let call = self.voice.call()?;
         Some(CallView {
             state: call.state(core.words),
@@ -78,8 +78,6 @@ impl Panel {
                 None => String::new(),
             },
             muted: call.muted,
-            devices: &call.devices,
-            device: call.device,
         })
     }
 
@@ -119,16 +117,14 @@ impl Panel {
             });
         }
         match &self.voice {
-            Voice::Over(End {
-                words: Some(end), ..
-            }) => {
-                let text = words.call_ends[*end as usize];
+            Voice::Over(end) => {
+                let text = words.why(*end).unwrap_or_default();
                 return Some(banner(Tone::Busy, text, Some(words.retry)));
             }
             Voice::On(call) if call.blocked => {
                 return Some(banner(Tone::Busy, words.sound_blocked, Some(words.hear)));
             }
-            Voice::On(_) | Voice::Over(_) | Voice::Off => {}
+            Voice::On(_) | Voice::Off => {}
         }
         if !core.online {
             return Some(banner(Tone::Bad, words.no_network, None));

@@ -19,41 +19,39 @@ pub(super) enum Voice {
     #[default]
     Off,
     /// There is no call, and the screen says why.
-    Over(&'static End),
+    Over(CallEnd),
     On(Call),
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Call {
-    pub phase: Phase,
+    phase: Phase,
     /// Of the microphone.
     mic: Id,
     line: Line,
     pub muted: bool,
     /// Something else on the device has the microphone.
-    pub held: bool,
+    held: bool,
     /// The browser plays nothing yet.
     pub blocked: bool,
-    /// The microphones, one name a line, and which of them it is.
-    pub devices: String,
-    pub device: u32,
     /// When the agent first listened.
     pub since: Option<Millis>,
     pub seconds: u64,
     /// Until when the line may be missing.
     deadline: Millis,
     /// What an `error` frame has said about the end that follows it.
-    refusal: String,
+    refusal: &'static str,
 }
 
 /// Which connection carries the sound.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Line {
     /// The one that carries the text: its audio section.
     Own,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Phase {
+#[derive(Clone, Copy, PartialEq)]
+enum Phase {
     /// The visitor is asked for the microphone.
     Asking,
     /// The microphone is there, the line is not.
@@ -63,21 +61,11 @@ pub(super) enum Phase {
     Talking(Id, Turn),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Turn {
+#[derive(Clone, Copy, PartialEq)]
+enum Turn {
     Listening,
     Thinking,
     Speaking,
-}
-
-/// Why a call ended: what pages hear, and what the visitor reads.
-#[derive(Debug, PartialEq)]
-pub(super) struct End {
-    pub code: &'static str,
-    /// None: nothing needs to be said.
-    pub words: Option<CallEnd>,
-    /// Something went wrong: pages hear of it as an error, too.
-    trouble: bool,
 }
 
 /// As the visitor or the page wanted.
@@ -86,59 +74,36 @@ pub(super) const ENDED: &str = "ended";
 pub(super) const PAGE: &str = "page";
 /// The conversation is over, and with it the call.
 pub(super) const SHUTDOWN: &str = "shutdown";
-const CONNECTION: &str = "connection";
-const FAILED: &str = "failed";
-const LOST: &str = "microphone_lost";
-const INSECURE: &str = "page_insecure";
-pub(super) const NO_WEBRTC: &str = "webrtc_unavailable";
 
-/// Every reason of `voice:ended`. Public API: docs/EMBEDDING.md.
-#[rustfmt::skip]
-static ENDS: [End; 21] = [
-    quiet(ENDED), quiet(PAGE), quiet(SHUTDOWN),
-    // The composer says so, with the time that is left.
-    quiet(ErrorCode::LimitReached.as_str()),
-    told("idle", CallEnd::Idle), told("too_long", CallEnd::TooLong), told("taken_over", CallEnd::TakenOver),
-    trouble("microphone_denied", CallEnd::Denied), trouble("microphone_forbidden", CallEnd::Forbidden),
-    trouble("microphone_missing", CallEnd::Missing), trouble("microphone_busy", CallEnd::Busy), trouble(LOST, CallEnd::Lost),
-    trouble(INSECURE, CallEnd::Insecure), trouble(NO_WEBRTC, CallEnd::NoWebrtc), trouble(CONNECTION, CallEnd::Connection),
-    trouble(ErrorCode::VoiceUnavailable.as_str(), CallEnd::Unavailable),
-    trouble(ErrorCode::Overloaded.as_str(), CallEnd::Crowded), trouble(ErrorCode::RateLimited.as_str(), CallEnd::Crowded),
-    trouble("engine", CallEnd::Failed), trouble("session", CallEnd::Failed), trouble(FAILED, CallEnd::Failed),
+/// The other reasons of `voice:ended`, and what the visitor reads. Public API: docs/EMBEDDING.md. First one for each [`CallEnd`], in its order.
+static REASONS: [(&str, CallEnd); 18] = [
+    ("microphone_denied", CallEnd::Denied),
+    ("microphone_forbidden", CallEnd::Forbidden),
+    ("microphone_missing", CallEnd::Missing),
+    ("microphone_busy", CallEnd::Busy),
+    ("microphone_lost", CallEnd::Lost),
+    ("page_insecure", CallEnd::Insecure),
+    ("webrtc_unavailable", CallEnd::NoWebrtc),
+    ("connection", CallEnd::Connection),
+    (ErrorCode::VoiceUnavailable.as_str(), CallEnd::Unavailable),
+    (ErrorCode::Overloaded.as_str(), CallEnd::Crowded),
+    ("failed", CallEnd::Failed),
+    ("idle", CallEnd::Idle),
+    ("too_long", CallEnd::TooLong),
+    ("taken_over", CallEnd::TakenOver),
+    (ErrorCode::LimitReached.as_str(), CallEnd::Limit),
+    (ErrorCode::RateLimited.as_str(), CallEnd::Crowded),
+    ("engine", CallEnd::Failed),
+    ("session", CallEnd::Failed),
 ];
 
-/// The browser's exceptions; any other is a microphone that is there and cannot be had.
-const REFUSALS: [(&str, &str); 6] = [
-    ("NotAllowedError", "microphone_denied"),
-    ("policy", "microphone_forbidden"),
-    ("SecurityError", "microphone_forbidden"),
-    ("NotFoundError", "microphone_missing"),
-    ("OverconstrainedError", "microphone_missing"),
-    ("TypeError", INSECURE),
-];
-
-const fn quiet(code: &'static str) -> End {
-    End {
-        code,
-        words: None,
-        trouble: false,
-    }
+/// The code of an end of our own.
+fn code(end: CallEnd) -> &'static str {
+    REASONS.get(end as usize).map_or("", |(code, _)| *code)
 }
 
-const fn told(code: &'static str, words: CallEnd) -> End {
-    End {
-        code,
-        words: Some(words),
-        trouble: false,
-    }
-}
-
-const fn trouble(code: &'static str, words: CallEnd) -> End {
-    End {
-        code,
-        words: Some(words),
-        trouble: true,
-    }
+fn known(code: &str) -> Option<&'static (&'static str, CallEnd)> {
+    REASONS.iter().find(|(known, _)| *known == code)
 }
 
 impl Voice {
@@ -178,20 +143,15 @@ impl Panel {
             muted: false,
             held: false,
             blocked: false,
-            devices: String::new(),
-            device: 0,
             since: None,
             seconds: 0,
             deadline: Millis::MAX,
-            refusal: String::new(),
+            refusal: code(CallEnd::Failed),
         });
         if let Some(code) = self.no_call(cx) {
             return self.end_call(code, cx);
         }
-        cx.run(Effect::OpenMic {
-            id: mic,
-            device: None,
-        });
+        cx.run(Effect::OpenMic(mic));
         cx.timer(Timer::Call, 1_000);
         cx.render();
         self.wake_peer(cx);
@@ -200,50 +160,51 @@ impl Panel {
     }
 
     fn no_call(&self, cx: &Cx<'_>) -> Option<&'static str> {
-        if cx.core.halt.is_some() {
-            Some(SHUTDOWN)
+        Some(if cx.core.halt.is_some() {
+            SHUTDOWN
         } else if self.limit.is_some() {
-            Some(ErrorCode::LimitReached.as_str())
+            code(CallEnd::Limit)
         } else if cx.core.config.get(Field::Voice).is_none() {
-            Some(ErrorCode::VoiceUnavailable.as_str())
+            code(CallEnd::Unavailable)
         } else if !cx.core.webrtc {
-            Some(NO_WEBRTC)
+            code(CallEnd::NoWebrtc)
         } else if !cx.core.microphone {
-            Some(INSECURE)
+            code(CallEnd::Insecure)
         } else {
-            None
-        }
+            return None;
+        })
     }
 
     /// The one way out of a call, whatever its phase. The microphone goes first.
-    pub fn end_call(&mut self, code: &str, cx: &mut Cx<'_>) {
-        let Voice::On(call) = std::mem::take(&mut self.voice) else {
-            return;
-        };
+    pub fn end_call(&mut self, reason: &'static str, cx: &mut Cx<'_>) {
+        let Voice::On(call) = self.voice else { return };
+        self.voice = Voice::Off;
         cx.run(Effect::CloseMic(call.mic));
         cx.clear(Timer::Call);
-        if let Phase::Calling(peer) | Phase::Talking(peer, _) = call.phase {
-            self.tell_line(call.line, peer, client::VOICE_END, cx);
-        }
+        self.tell_call(call, client::VOICE_END, cx);
         self.log.aloud = false;
         self.log.drop_captions();
-        let end = find(code).or_else(|| find(FAILED));
-        if let Some(end) = end {
-            let words = end
-                .words
-                .map(|words| cx.core.words.call_ends[words as usize]);
-            let payload = Json::default().text("reason", end.code);
-            cx.emit(EventName::VoiceEnded, payload);
-            if end.trouble {
-                cx.fail(end.code, "", words.unwrap_or_default());
+        cx.emit(
+            EventName::VoiceEnded,
+            Json::default().text("reason", reason),
+        );
+        let end = known(reason).map(|(_, end)| *end);
+        match end.and_then(|end| Some((end, cx.core.words.why(end)?))) {
+            // The banner says it, aloud as well.
+            Some((end, words)) => {
+                self.voice = Voice::Over(end);
+                if end <= CallEnd::Failed {
+                    cx.fail(reason, "", words);
+                }
             }
-            match words {
-                // The banner says it, aloud as well.
-                Some(_) => self.voice = Voice::Over(end),
-                None => cx.run(Effect::Announce(String::from(cx.core.words.call_ended))),
-            }
+            None => cx.run(Effect::Announce(String::from(cx.core.words.call_ended))),
         }
         cx.render();
+    }
+
+    /// The server can do nothing with our offers.
+    pub fn call_impossible(&mut self, cx: &mut Cx<'_>) {
+        self.end_call(code(CallEnd::NoWebrtc), cx);
     }
 
     /// What the screen said about the last call has been read.
@@ -262,16 +223,14 @@ impl Panel {
             return;
         }
         call.muted = muted;
-        let (phase, line) = (call.phase, call.line);
+        let call = *call;
         cx.run(Effect::MuteMic(muted));
-        if let Phase::Calling(peer) | Phase::Talking(peer, _) = phase {
-            let kind = if muted {
-                client::VOICE_MUTE
-            } else {
-                client::VOICE_UNMUTE
-            };
-            self.tell_line(line, peer, kind, cx);
-        }
+        let kind = if muted {
+            client::VOICE_MUTE
+        } else {
+            client::VOICE_UNMUTE
+        };
+        self.tell_call(call, kind, cx);
         let payload = Json::default().truth("muted", muted);
         cx.emit(EventName::VoiceMuted, payload);
         cx.render();
@@ -300,47 +259,25 @@ impl Panel {
         }
     }
 
-    pub fn mic_refused(&mut self, id: Id, name: &str, cx: &mut Cx<'_>) {
+    pub fn mic_refused(&mut self, id: Id, why: CallEnd, cx: &mut Cx<'_>) {
         let Some(call) = self.call_of(id) else { return };
-        let refusal = REFUSALS.iter().find(|(known, _)| *known == name);
-        let code = refusal.map_or("microphone_busy", |(_, code)| *code);
         if call.phase == Phase::Asking {
-            self.end_call(code, cx);
-        } else {
+            self.end_call(code(why), cx);
+        } else if let Some(words) = cx.core.words.why(why) {
             // Another microphone was wanted: the one before goes on.
-            let words = find(code).and_then(|end| end.words);
-            let words = words.map(|words| cx.core.words.call_ends[words as usize]);
-            cx.run(Effect::Announce(String::from(words.unwrap_or_default())));
-            cx.render();
+            cx.run(Effect::Announce(String::from(words)));
         }
     }
 
     pub fn mic_ended(&mut self, id: Id, cx: &mut Cx<'_>) {
         if self.call_of(id).is_some() {
-            self.end_call(LOST, cx);
+            self.end_call(code(CallEnd::Lost), cx);
         }
     }
 
     pub fn mic_held(&mut self, id: Id, held: bool, cx: &mut Cx<'_>) {
         if let Some(call) = self.call_of(id) {
             call.held = held;
-            cx.render();
-        }
-    }
-
-    pub fn devices(&mut self, names: String, at: u32, cx: &mut Cx<'_>) {
-        if let Voice::On(call) = &mut self.voice {
-            call.devices = names;
-            call.device = at;
-            cx.render();
-        }
-    }
-
-    pub fn pick_device(&mut self, at: u32, cx: &mut Cx<'_>) {
-        if let Voice::On(call) = &mut self.voice {
-            call.device = at;
-            let (id, device) = (call.mic, Some(at));
-            cx.run(Effect::OpenMic { id, device });
             cx.render();
         }
     }
@@ -364,23 +301,27 @@ impl Panel {
         }
     }
 
-    fn tell_line(&mut self, line: Line, id: Id, kind: &'static str, cx: &mut Cx<'_>) {
-        if self.line(line) == Some(id) {
+    /// A frame about the call, where it has a line.
+    fn tell_call(&mut self, call: Call, kind: &'static str, cx: &mut Cx<'_>) {
+        if let Phase::Calling(id) | Phase::Talking(id, _) = call.phase
+            && self.line(call.line) == Some(id)
+        {
             let event = Json::default().text("type", kind);
-            cx.run(Effect::SendFrame { id, event });
-            match line {
-                Line::Own => self.expect_frame(cx),
+            match call.line {
+                Line::Own => {
+                    cx.run(Effect::SendFrame { id, event });
+                    self.expect_frame(cx);
+                }
             }
         }
     }
 
     /// Brings the call in line with what is there: a line that came is called on, one that went is waited for.
     pub fn follow_line(&mut self, cx: &mut Cx<'_>) {
-        let Voice::On(call) = &self.voice else { return };
-        let line = self.line(call.line);
-        let Voice::On(call) = &mut self.voice else {
+        let Voice::On(mut call) = self.voice else {
             return;
         };
+        let line = self.line(call.line);
         if let Phase::Calling(peer) | Phase::Talking(peer, _) = call.phase
             && line != Some(peer)
         {
@@ -393,15 +334,16 @@ impl Panel {
             self.log.drop_captions();
             cx.render();
         }
-        if let (Phase::Waiting, Some(peer)) = (call.phase, line) {
+        let calls = call.phase == Phase::Waiting;
+        if let Some(peer) = line.filter(|_| calls) {
             call.phase = Phase::Calling(peer);
-            let (line, muted) = (call.line, call.muted);
             cx.run(Effect::Talk(peer));
-            self.tell_line(line, peer, client::VOICE_START, cx);
-            if muted {
-                self.tell_line(line, peer, client::VOICE_MUTE, cx);
+            self.tell_call(call, client::VOICE_START, cx);
+            if call.muted {
+                self.tell_call(call, client::VOICE_MUTE, cx);
             }
         }
+        self.voice = Voice::On(call);
     }
 
     /// What the server says about the call.
@@ -416,7 +358,8 @@ impl Panel {
             // Silent before anything is drawn.
             EventType::VoiceCut => return cx.run(Effect::Hush(true)),
             EventType::Error if event.id.is_none() => {
-                call.refusal = event.code.clone().unwrap_or_default();
+                let code = event.code.as_deref().unwrap_or("");
+                call.refusal = known(code).map_or(call.refusal, |(code, _)| *code);
                 return;
             }
             EventType::VoiceState => event.state.as_deref().unwrap_or(""),
@@ -426,10 +369,12 @@ impl Panel {
             ("listening", _) => Turn::Listening,
             ("thinking", _) => Turn::Thinking,
             ("speaking", _) => Turn::Speaking,
-            ("ended", Some(code)) => {
-                let refusal = std::mem::take(&mut call.refusal);
-                let code = if code == "refused" { &refusal } else { code };
-                return self.end_call(code, cx);
+            ("ended", Some(end)) => {
+                let reason = match end {
+                    "refused" => call.refusal,
+                    end => known(end).map_or(code(CallEnd::Failed), |(code, _)| *code),
+                };
+                return self.end_call(reason, cx);
             }
             // `ended` without a code answers the end of a call before this one.
             _ => return,
@@ -465,13 +410,15 @@ impl Panel {
             call.seconds = cx.now.saturating_sub(since) / 1_000;
             cx.render();
         }
-        if call.phase != Phase::Asking
-            && !matches!(call.phase, Phase::Talking(..))
-            && cx.now >= call.deadline
-        {
+        if matches!(call.phase, Phase::Waiting | Phase::Calling(_)) && cx.now >= call.deadline {
             // Text goes and comes, and this never did: something between here and there lets no call through.
             let never = call.since.is_none() && self.link.is_live();
-            self.end_call(if never { NO_WEBRTC } else { CONNECTION }, cx);
+            let end = if never {
+                CallEnd::NoWebrtc
+            } else {
+                CallEnd::Connection
+            };
+            self.end_call(code(end), cx);
         }
     }
 
@@ -507,8 +454,4 @@ impl Call {
             Phase::Asking | Phase::Waiting | Phase::Calling(_) => ("connecting", words.connecting),
         }
     }
-}
-
-fn find(code: &str) -> Option<&'static End> {
-    ENDS.iter().find(|end| end.code == code)
 }

@@ -312,10 +312,10 @@ impl Log {
 
     /// Takes unfinished answers away: all but one, or those in one state.
     fn drop_parts(&mut self, state: Option<ItemState>, but: &str) {
-        self.items.retain(|item| {
+        self.drop_lines(&|item| {
             let unfinished = item.role == Role::Agent && item.seq.is_none() && !item.is_greeting();
             let named = !but.is_empty() && item.id == but;
-            !unfinished || named || state.is_some_and(|state| item.state != state)
+            unfinished && !named && state.is_none_or(|state| item.state == state)
         });
     }
 

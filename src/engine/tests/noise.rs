@@ -148,16 +148,16 @@ fn any_msg() -> impl Strategy<Value = Msg> {
         1 => id().prop_map(|id| Msg::PeerClosed { id, reason: "x" }),
         1 => id().prop_map(|id| Msg::PeerShaken { id }),
         4 => id().prop_map(|id| Msg::MicGranted { id }),
-        1 => id().prop_map(|id| Msg::MicRefused { id, name: "NotFoundError".into() }),
+        1 => id().prop_map(|id| Msg::MicRefused { id, why: crate::engine::text::CallEnd::Missing }),
         1 => id().prop_map(|id| Msg::MicEnded { id }),
         1 => (id(), any::<bool>()).prop_map(|(id, held)| Msg::MicHeld { id, held }),
         3 => prop::sample::select(timers).prop_map(Msg::TimerFired),
-        1 => prop::sample::select(vec![Msg::Online, Msg::Offline, Msg::PageHidden, Msg::PageRestored, Msg::Visible, Msg::NetworkChanged, Msg::SoundBlocked, Msg::Devices { names: "a\nb".into(), at: 9 }]),
+        1 => prop::sample::select(vec![Msg::Online, Msg::Offline, Msg::PageHidden, Msg::PageRestored, Msg::Visible, Msg::NetworkChanged, Msg::SoundBlocked] ),
         1 => any::<bool>().prop_map(|some| Msg::StoredElsewhere {
             key: KEY.into(),
             record: some.then(|| Stored::default().write()),
         }),
-        2 => (0..13_u8, 0..9_u32).prop_map(|(which, key)| Msg::Ui(match which {
+        2 => (0..12_u8, 0..9_u32).prop_map(|(which, key)| Msg::Ui(match which {
             0 => Ui::LauncherPressed,
             1 => Ui::ClosePressed,
             2 => Ui::EscapePressed,
@@ -169,7 +169,6 @@ fn any_msg() -> impl Strategy<Value = Msg> {
             8 => Ui::VoicePressed,
             9 => Ui::EndPressed,
             10 => Ui::MutePressed,
-            11 => Ui::DevicePicked(key),
             _ => Ui::EscalatePressed,
         })),
     ]
@@ -197,7 +196,7 @@ proptest! {
                         prop_assert!(mounts <= 1, "ready twice in one mount");
                     }
                     Effect::Unmount => mounts = 0,
-                    Effect::OpenMic { id, .. } => mics.push(id),
+                    Effect::OpenMic(id) => mics.push(id),
                     Effect::CloseMic(closed) => mics.retain(|id| *id != closed),
                     _ => {}
                 }

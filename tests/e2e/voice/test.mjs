@@ -53,7 +53,7 @@ test("a question asked aloud becomes text, and the answer is heard", recorded, a
   await shows(page, "listening");
   const transcript = await page.events("transcript");
   assert.deepEqual(transcript.filter((e) => e.final).map(({ role, text }) => ({ role, text })), [{ role: "user", text: ASKED }, { role: "agent", text: ANSWER }]);
-  assert.ok(transcript.some((e) => e.role === "user" && !e.final), "with captions before it");
+  assert.ok(transcript.some((e) => e.role === "agent" && !e.final), "with captions before it");
   assert.deepEqual((await page.log()).map((e) => e.type), ["user.transcript", "session.status_running", "agent.message", "session.status_idle"]);
   assert.match(await bar(page).getByRole("timer").textContent(), /^\d:\d\d$/);
 });
@@ -262,14 +262,14 @@ test("WebRTC taken away", voice, async ({ tab, model }) => {
   const page = await (await tab({ before: () => { delete window.RTCPeerConnection; } })).load();
   await order(page);
   assert.ok(await page.voice.isHidden());
-  await refused(page, model, "webrtc_unavailable", /does not allow calls/);
+  await refused(page, model, "webrtc_unavailable", /lets no call through/);
 });
 
 test("an agent without a voice", { model: true }, async ({ tab, model }) => {
   const page = await (await tab()).load();
   await order(page);
   assert.ok(await page.voice.isHidden());
-  await refused(page, model, "voice_unavailable", /not available/);
+  await refused(page, model, "voice_unavailable", /not possible/);
 });
 
 test("a voice that is switched off meanwhile", voice, async ({ tab, model, server, agent }) => {
@@ -279,7 +279,7 @@ test("a voice that is switched off meanwhile", voice, async ({ tab, model, serve
   await page.realtime();
   await server.cli("agents", "update", agent, "--voice", "off");
   await page.voice.click();
-  await refused(page, model, "voice_unavailable", /not available/);
+  await refused(page, model, "voice_unavailable", /not possible/);
   assert.deepEqual((await tracks(page)).map((track) => track.state), ["ended"]);
 });
 

@@ -76,8 +76,9 @@ impl Log {
         self.running = false;
         self.offer_person = false;
         let waits = |state| matches!(state, ItemState::Sending | ItemState::Failed);
-        self.items
-            .retain(|item| item.is_greeting() || item.role == Role::User && waits(item.state));
+        self.drop_lines(&|item| {
+            !(item.is_greeting() || item.role == Role::User && waits(item.state))
+        });
     }
 
     /// Where the next line of the log goes: before the visitor's messages that the log does not have yet.
@@ -103,7 +104,13 @@ impl Log {
 
     /// Nothing more comes of what was being said.
     pub fn drop_captions(&mut self) {
-        self.items.retain(|item| !item.is_caption());
+        self.drop_lines(&Item::is_caption);
+    }
+
+    // One copy of a loop that moves items.
+    #[inline(never)]
+    pub(super) fn drop_lines(&mut self, goes: &dyn Fn(&Item) -> bool) {
+        self.items.retain(|item| !goes(item));
     }
 
     pub(super) fn insert(
