@@ -83,6 +83,7 @@ export async function makeWorld(shared, { folder, options }) {
   const logs = [];
   const server = {
     get http() { return (running ?? down).http; },
+    get udp() { return (running ?? down).udp; },
     log: () => [...logs, running?.log() ?? ""].join(""),
     cli: (...args) => cli(SERVER, dir, ...args),
     /** kill -9: no farewell. */

@@ -9,9 +9,24 @@ export async function startModel() {
   const calls = [];
   const waiting = [];
 
+  /** POST /v1/audio/transcriptions: word by word, the last one when the test lets it. */
+  let words = "what are your opening hours";
+  let letGo = Promise.resolve();
+  const recognise = async (response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    const send = (event) => response.write(`data: ${JSON.stringify(event)}\n\n`);
+    const pieces = words.match(/\S+\s*/g) ?? [];
+    for (const delta of pieces.slice(0, -1)) send({ type: "transcript.text.delta", delta });
+    await letGo;
+    send({ type: "transcript.text.done", text: words });
+    response.end("data: [DONE]\n\n");
+  };
+
   const server = http.createServer(async (request, response) => {
     let text = "";
     for await (const chunk of request) text += chunk;
+    if (request.url === "/v1/audio/transcriptions") return recognise(response);
+    if (request.url === "/v1/audio/speech") return speak(JSON.parse(text), response);
     if (request.method !== "POST" || request.url !== "/v1/chat/completions") {
       response.writeHead(404, { "content-type": "application/json" });
       return response.end(JSON.stringify({ error: { message: "not found", type: "invalid_request_error", code: null } }));
@@ -31,6 +46,13 @@ export async function startModel() {
     baseUrl: `http://127.0.0.1:${server.address().port}/v1`,
     calls,
     answers(with_) { answer = with_; held = false; },
+    hears(words_) { words = words_; },
+    /** From now on the end of what is recognised waits; gives what ends that. */
+    holdWords() {
+      let go;
+      letGo = new Promise((done) => { go = done; });
+      return go;
+    },
     /** From now on every call waits for the test's write() and end(). */
     hold() { held = true; },
     /** The next call that no one has taken yet. */
@@ -40,6 +62,13 @@ export async function startModel() {
     },
     close: () => new Promise((done) => { server.close(done); server.closeAllConnections(); }),
   };
+}
+
+/** POST /v1/audio/speech: a tone of 60 ms for each letter, as bare samples at 24 kHz. */
+function speak({ input }, response) {
+  const samples = Int16Array.from({ length: input.length * 1440 }, (_, i) => 9000 * Math.sin(i / 12));
+  response.writeHead(200, { "content-type": "audio/pcm" });
+  response.end(Buffer.from(samples.buffer));
 }
 
 function stream(body, request, response) {

@@ -2,6 +2,7 @@
 import path from "node:path";
 import { assert, test, until } from "../harness.mjs";
 import { microphone } from "../harness/microphone.mjs";
+import { startPath } from "../harness/udp.mjs";
 
 const FILE = path.resolve(import.meta.dirname, "../../../fixtures/voice/opening-hours.wav");
 const ASKED = "what are your opening hours";
@@ -56,6 +57,23 @@ test("a question asked aloud becomes text, and the answer is heard", recorded, a
   assert.ok(transcript.some((e) => e.role === "agent" && !e.final), "with captions before it");
   assert.deepEqual((await page.log()).map((e) => e.type), ["user.transcript", "session.status_running", "agent.message", "session.status_idle"]);
   assert.match(await bar(page).getByRole("timer").textContent(), /^\d:\d\d$/);
+});
+
+test("what is said is on screen while it is recognised", { ...voice, agentArgs: ["--voice", "openai"], env: { OPENAI_STT_MODEL: "ears", OPENAI_TTS_MODEL: "mouth" } }, async ({ tab, model }) => {
+  const page = await (await tab(spoken)).load();
+  model.answers(ANSWER);
+  const go = model.holdWords();
+  await callUp(page);
+  await say(page);
+  const caption = await page.sees("user", "what are your opening", ["streaming"], PATIENCE);
+  assert.ok(!caption.text.includes("hours"));
+  assert.ok((await page.events("transcript")).some((e) => e.role === "user" && !e.final && e.text.startsWith("what are")));
+  go();
+  await page.sees("user", ASKED, ["sent"]);
+  await page.sees("agent", ANSWER, ["done"]);
+  assert.equal((await page.said("user")).length, 1, "the caption became the line");
+  const marked = await page.message.evaluateAll((rows) => rows.filter((row) => row.hasAttribute("data-spoken")).map((row) => row.querySelector(".live").textContent));
+  assert.deepEqual(marked, ["You, spoken", "Assistant, spoken"]);
 });
 
 test("who speaks over the agent silences it at once, and only what was heard stays", voice, async ({ tab, model }) => {
@@ -294,6 +312,74 @@ test("sound that the browser holds back is one tap away", voice, async ({ tab, m
   await tap.click();
   await until(() => page.page.evaluate(() => window.e2eVoice.sounds.some((sound) => !sound.paused)), "the sound to play");
   assert.ok(await banner(page).isHidden());
+});
+
+// ---- The network -----------------------------------------------------------------------------------------------------
+
+/** The call is up, and a question is heard and answered. */
+async function answers(page, model) {
+  const before = (await page.said("agent")).length;
+  model.answers(ANSWER);
+  await say(page);
+  await until(async () => {
+    const all = await page.said("agent");
+    return all.length > before && all.at(-1).text.includes(ANSWER) && all.at(-1).state === "done";
+  }, async () => `an answer among ${JSON.stringify(await page.conversation())}`, PATIENCE);
+}
+
+/** From `since` on the network is good: the agent listens within three seconds. */
+async function backSoon(page, since) {
+  await until(async () => (await bar(page).getAttribute("data-state")) === "listening", "the agent to listen again");
+  const ms = Date.now() - since;
+  assert.ok(ms < 3000, `back after ${ms} ms`);
+  assert.deepEqual(await page.events("voice:ended"), []);
+  assert.equal((await page.events("voice:started")).length, 1, "the same call");
+  assert.deepEqual(await tracks(page), [{ state: "live", enabled: true }]);
+}
+
+test("a path that breaks is restarted under the same connection", voice, async ({ tab, model }) => {
+  const page = await (await tab(spoken)).load();
+  await callUp(page);
+  const name = () => page.page.evaluate(() => /a=ice-ufrag:(.*)/.exec(window.e2ePeers.at(-1).currentLocalDescription.sdp)[1]);
+  const before = await name();
+  // As the browser does when its network comes back.
+  await page.page.evaluate(() => dispatchEvent(new Event("online")));
+  await until(() => page.requests.some((r) => r.method === "PATCH"), "a restart");
+  await until(async () => (await name()) !== before, "other credentials");
+  await answers(page, model);
+  assert.equal((await page.probe()).channels, 1);
+  assert.ok(!(await page.probe()).sent.some((frame, i, all) => frame.includes("voice.start") && all.findIndex((f) => f.includes("voice.start")) !== i), "the call has noticed nothing");
+});
+
+test("packets that no longer pass: the call waits, and comes back by itself", voice, async ({ tab, model, server }) => {
+  const path = await startPath(server.udp);
+  const page = await tab(spoken);
+  await path.lead(page.page);
+  await page.load();
+  await callUp(page);
+  await answers(page, model);
+  path.blocked = true;
+  await shows(page, "reconnecting");
+  await until(() => page.requests.some((r) => r.method === "PATCH"), "a restart to be tried first");
+  await until(() => page.posts("/connect").length > 1, "another connection to be tried");
+  assert.deepEqual(await tracks(page), [{ state: "live", enabled: true }], "the microphone is kept");
+  path.blocked = false;
+  await backSoon(page, Date.now());
+  await answers(page, model);
+  const log = await page.log();
+  assert.deepEqual(log.filter((e) => e.text).map((e) => e.text), [ASKED, ANSWER, ASKED, ANSWER]);
+  assert.equal(page.posts("/sessions").length, 1, "the same session");
+  path.close();
+});
+
+test("a server that dies and comes back takes the call up again", { ...voice, network: true }, async ({ tab, model, server }) => {
+  const page = await (await tab(spoken)).load();
+  await callUp(page);
+  await server.kill();
+  await shows(page, "reconnecting");
+  await server.start();
+  await backSoon(page, Date.now());
+  await answers(page, model);
 });
 
 // ---- The screen ------------------------------------------------------------------------------------------------------
