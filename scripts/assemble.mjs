@@ -8,6 +8,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import zlib from "node:zlib";
 import esbuild from "esbuild";
+import { leanGlue, shareNodes } from "./glue.mjs";
 
 const { values: args } = parseArgs({ options: { from: { type: "string" }, to: { type: "string" }, profile: { type: "string" } } });
 const release = args.profile === "release";
@@ -34,7 +35,7 @@ function renameInGlue(glue, names, bundle) {
   for (const [module, name, to] of names.imports) {
     if (!glue.includes(JSON.stringify(module))) throw new Error(`${bundle}: the glue offers no module ${module}`);
     // wasm-bindgen hands a function of ours that needs no conversion over by a module of its own; all modules become one.
-    if (module.startsWith("./snippets/")) direct.push([name, to, module]);
+    if (module.startsWith("./snippets/")) direct.push([name, to]);
     else short[name] = to;
   }
   for (const [name, to] of names.exports) short[name] = to;
@@ -43,51 +44,14 @@ function renameInGlue(glue, names, bundle) {
     const elsewhere = new RegExp(`(?<!\\bwasm)(?<!\\.\\.)\\.${escapeRegExp(name)}\\b`).exec(glue);
     if (elsewhere) throw new Error(`${bundle}: the export "${name}" is also used as a property (${glue.slice(elsewhere.index - 40, elsewhere.index + 40)}); rename the export`);
   }
-  for (const [name, to, module] of direct) glue = `import { ${name} as direct_${to} } from ${JSON.stringify(module)};\n${glue}`;
-  glue = glue.replace(/^ *"\.\/snippets\/.*": import\d+,\n/gm, "").replace(/^import \* as import\d+ from "\.\/snippets\/.*"\n/gm, "");
+  glue = glue.replace(/^ *"\.\/snippets\/.*": nodes,\n/gm, "");
   const own = `"./${bundle}_bg.js": import0`;
   if (!glue.includes(own)) throw new Error(`${bundle}: the glue does not hand over its own module as expected`);
-  glue = glue.replace(own, `"a": { ...import0, ${direct.map(([, to]) => `${JSON.stringify(to)}: direct_${to}`).join(", ")} }`);
+  glue = glue.replace(own, `"a": { ...import0, ${direct.map(([name, to]) => `${JSON.stringify(to)}: nodes.${name}`).join(", ")} }`);
   return { glue, short };
 }
 
 const escapeRegExp = (s) => s.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-
-/** How the loader starts a module, in place of wasm-bindgen's ways to start it from anything, anywhere. */
-const START = `let wasm;
-export default async ({ module_or_path }) => {
-  const answer = await module_or_path;
-  if (!answer.ok) throw new Error(String(answer.status));
-  const imports = __wbg_get_imports();
-  // Under another type the browser refuses to compile while the file arrives.
-  const streams = answer.headers.get("Content-Type") == "application/wasm";
-  const { instance } = await (streams ? WebAssembly.instantiateStreaming(answer, imports) : WebAssembly.instantiate(await answer.arrayBuffer(), imports));
-  wasm = instance.exports;
-  wasm.__wbindgen_start();
-};
-`;
-
-/** Encoded and copied: writing character by character into memory pays for long texts only. */
-const PASS_STRING = `function passStringToWasm0(arg, malloc) {
-  const bytes = cachedTextEncoder.encode(arg);
-  const ptr = malloc(bytes.length, 1) >>> 0;
-  getUint8ArrayMemory0().set(bytes, ptr);
-  WASM_VECTOR_LEN = bytes.length;
-  return ptr;
-}
-`;
-
-/** Puts shorter pieces in the place of longer ones of wasm-bindgen's. A glue that looks other than expected stops the build. */
-function leanGlue(glue, bundle) {
-  const replace = (piece, by) => {
-    if (!piece.test(glue)) throw new Error(`${bundle}: wasm-bindgen's glue lacks ${piece}`);
-    glue = glue.replace(piece, () => by);
-  };
-  replace(/^let wasmModule, wasmInstance, wasm;\n[^]*export \{ initSync, __wbg_init as default \};\n/m, START);
-  replace(/^function passStringToWasm0\(arg, malloc, realloc\) \{\n[^]*?\n\}\n/m, PASS_STRING);
-  replace(/^if \(!\('encodeInto' in cachedTextEncoder\)\) \{\n[^]*?\n\}\n/m, "");
-  return glue;
-}
 
 /** One file of the glue and our own functions that it imports. */
 async function bundleGlue(file, short) {
@@ -110,7 +74,7 @@ function refusePaths(name, data) {
 
 async function bundle(name) {
   const wasmIn = path.join(args.from, `${name}_bg.wasm`);
-  const glueIn = leanGlue(fs.readFileSync(path.join(args.from, `${name}.js`), "utf8"), name);
+  const glueIn = shareNodes(leanGlue(fs.readFileSync(path.join(args.from, `${name}.js`), "utf8"), name), name);
   const glueOut = path.join(args.from, `${name}.renamed.js`);
   if (!release) {
     fs.writeFileSync(glueOut, glueIn);

@@ -27,7 +27,7 @@ build_widget() {
 
 widget_inputs() {
   find src protocol/src Cargo.toml Cargo.lock protocol/Cargo.toml rust-toolchain.toml package-lock.json www/karta.js \
-    scripts/widget.sh scripts/assemble.mjs -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | cksum
+    scripts/widget.sh scripts/assemble.mjs scripts/glue.mjs -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | cksum
 }
 
 wasm_release() {

@@ -298,7 +298,7 @@ fn show(screen: &mut Screen, config: &Config, items: &[Item]) {
 fn screen() -> Screen {
     let make = Closure::<dyn Fn() -> JsValue>::new(karta::browser::dom::mount);
     Screen::new(
-        JsValue::UNDEFINED,
+        false,
         make.into_js_value(),
         JsValue::UNDEFINED,
         js("new AbortController().signal"),

@@ -121,12 +121,12 @@
   /** Failures and crashes so far. Part of the module's address: an instance that failed is never used again. */
   let spoiled = 0;
 
-  /** Both files at once: one round trip less. @param {string} js @param {string} wasm @returns {Promise<any>} */
-  const load = async (js, wasm) => {
+  /** Both files at once: one round trip less. The panel draws with the launcher's functions. @param {string} js @param {string} wasm @param {Promise<any>} [drawing] @returns {Promise<any>} */
+  const load = async (js, wasm, drawing) => {
     const file = fetch(asset(wasm));
     file.catch(noop);
     const module = await import(asset(js) + (spoiled ? "#" + spoiled : ""));
-    await module.default({ module_or_path: file });
+    await module.default({ module_or_path: file, drawing });
     return module;
   };
 
@@ -140,13 +140,13 @@
     }
   };
 
-  /** The launcher bundle: it draws the button, and makes every host that the engine asks for. @type {Promise<any> | undefined} */
+  /** The launcher bundle: it draws the button, and makes every host that the engine asks for. Kept as long as it is sound: it knows what it has drawn. @type {Promise<any> | undefined} */
   let drawer;
-  const launcher = () => (drawer ||= load("__LAUNCHER_JS__", "__LAUNCHER_WASM__"));
-  const failure = () => {
-    drawer = undefined;
-    failed();
-  };
+  const launcher = () =>
+    (drawer ||= load("__LAUNCHER_JS__", "__LAUNCHER_WASM__").catch((error) => {
+      drawer = undefined;
+      throw error;
+    }));
 
   /** An own string property, without running a getter. @param {any} object @param {string} key @returns {string | undefined} */
   const own = (object, key) => {
@@ -205,7 +205,8 @@
         else loadPanel();
       }
     } catch {
-      failure();
+      drawer = undefined;
+      failed();
     }
     launching = false;
   };
@@ -245,7 +246,8 @@
     button?.setAttribute("aria-busy", "true");
     const life = new AbortController();
     try {
-      const [module, drawing] = await Promise.all([load("__PANEL_JS__", "__PANEL_WASM__"), launcher()]);
+      const drawing = launcher();
+      const [module, { karta_host }] = await Promise.all([load("__PANEL_JS__", "__PANEL_WASM__", drawing), drawing]);
       // The answer under way is the one that the engine would ask for.
       await Promise.race([asked, wait(600)]);
       if (!d.body) await new Promise((done) => d.addEventListener("DOMContentLoaded", done, { once: true }));
@@ -259,12 +261,12 @@
         }
       };
       // The loader listens at the button until the engine does: between the two a press would be lost while the config is on its way.
-      module.karta_start(Object.assign(options, { tag, origin: src.origin, reply, host, make: drawing.karta_host, taken: () => unwatch(), signal: life.signal, pump }));
+      module.karta_start(Object.assign(options, { tag, origin: src.origin, reply, host, make: karta_host, taken: () => unwatch(), signal: life.signal, pump }));
       for (const call of queue.splice(0)) module.karta_call(call);
       panel = module;
     } catch {
       life.abort();
-      failure();
+      failed();
     }
     loading = false;
     button?.removeAttribute("aria-busy");

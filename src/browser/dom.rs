@@ -2,7 +2,7 @@
 //! hand-written functions (`dom/nodes.js`) carry out what is written to them, so that an element costs a line of data and not code. Text
 //! enters as text, styles are adopted sheets and CSSOM variables: the strictest CSP and `trusted-types 'none'` hold.
 //!
-//! [`launcher`] is in both bundles: the launcher bundle alone makes hosts with the button and its style in them, the panel bundle adopts them, under
+//! [`launcher`] is in both bundles: the launcher bundle alone makes hosts with the button and its style in them, the panel bundle takes them over, under
 //! the same numbers.
 
 #[cfg(feature = "panel")]
@@ -78,7 +78,6 @@ extern "C" {
     pub fn put_before(node: Node, next: Node);
     #[wasm_bindgen(js_name = drop)]
     pub fn forget(node: Node, count: u32);
-    pub fn adopt(host: &JsValue);
     pub fn style(css: &str);
     pub fn keep(signal: &JsValue, hear: &JsValue);
     pub fn shut();

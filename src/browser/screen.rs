@@ -11,8 +11,8 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
 pub struct Screen {
-    /// The launcher bundle's host, until the first picture takes it over.
-    found: JsValue,
+    /// The launcher bundle has made a host, which the first picture takes over.
+    found: bool,
     /// Makes another host, by the launcher bundle. A falsy value where the page forbids shadow roots.
     make: JsValue,
     /// Tells the loader that presses are heard here from now on.
@@ -26,7 +26,7 @@ pub struct Screen {
 }
 
 impl Screen {
-    pub fn new(found: JsValue, make: JsValue, taken: JsValue, signal: JsValue) -> Screen {
+    pub fn new(found: bool, make: JsValue, taken: JsValue, signal: JsValue) -> Screen {
         let panel = Rc::new(RefCell::new(None::<Panel>));
         let here = panel.clone();
         let hear = Closure::<dyn FnMut(usize, Node) -> bool>::new(move |kind, node| {
@@ -88,14 +88,10 @@ impl Screen {
 
     /// False where the page lets nobody draw.
     fn mount(&mut self) -> bool {
-        let mut found = std::mem::take(&mut self.found);
-        if found.is_falsy() {
-            found = call(&self.make);
-        }
-        if found.is_falsy() {
+        let found = std::mem::take(&mut self.found);
+        if !found && call(&self.make).is_falsy() {
             return false;
         }
-        dom::adopt(&found);
         self.shown = true;
         dom::keep(&self.signal, self.hear.as_ref());
         dom::listen(launcher::BUTTON, "click", true);
@@ -123,14 +119,9 @@ impl Screen {
 
     /// Leaves the page as it was found.
     pub fn unmount(&mut self) {
-        // A host that was never drawn into is taken over first, so that one way ends both.
-        let found = std::mem::take(&mut self.found);
-        if !found.is_falsy() {
-            dom::adopt(&found);
-            dom::shut();
-        }
         *self.panel.borrow_mut() = None;
-        if std::mem::take(&mut self.shown) {
+        let found = std::mem::take(&mut self.found);
+        if std::mem::take(&mut self.shown) || found {
             dom::shut();
         }
     }

@@ -1,4 +1,4 @@
-//! The button that opens the chat. Part of both bundles: drawn by the first, adopted by the second. Knows nothing of clicks.
+//! The button that opens the chat. Part of both bundles: drawn by the first, taken over by the second. Knows nothing of clicks.
 
 use super::{TEXT, flag, put, put_bool, show, template};
 use crate::engine::view_model::LauncherView;

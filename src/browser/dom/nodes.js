@@ -2,7 +2,7 @@
 /**
  * The hands of the drawing code (src/browser/dom.rs): nodes have numbers, and what is done to them is named by words, so that an element
  * costs the wasm a line of text instead of a handle, an import and a destructor for each of its methods. Decides nothing.
- * Bundled into both glue files; there is no HTML sink, and nothing here that a strict CSP or `trusted-types 'none'` forbids.
+ * Part of the launcher's glue, which the panel's draws with too; there is no HTML sink, and nothing here that a strict CSP or `trusted-types 'none'` forbids.
  */
 
 /** By number: 0 the cursor, 1 the shadow root, 2 the visual viewport, from 3 the elements as the templates count them. @type {any[]} */
@@ -109,6 +109,8 @@ const attach = () => {
 /** Makes the host and puts it on screen; undefined where the page forbids shadow roots. @param {string} css @param {string} template */
 export const create = (css, template) => {
   const element = document.createElement("karta-root");
+  // Of an instance that has crashed there may be some left.
+  nodes.length = 0;
   try {
     nodes[1] = element.attachShadow({ mode: "open" });
   } catch {
@@ -122,13 +124,6 @@ export const create = (css, template) => {
   build(template, 1, 3);
   attach();
   return host;
-};
-
-/** The host that the launcher bundle has made: the same elements under the same numbers. @param {HTMLElement} found */
-export const adopt = (found) => {
-  host = found;
-  const root = /** @type {ShadowRoot} */ (host.shadowRoot);
-  nodes.push(null, root, null, ...root.querySelectorAll("*"));
 };
 
 /** Adds a style sheet. @param {string} css */

@@ -47,7 +47,7 @@ pub fn karta_start(options: &JsValue) {
     };
     let edge = BrowserEdge::new(
         Screen::new(
-            option("host"),
+            option("host").is_truthy(),
             option("make"),
             option("taken"),
             signal.clone().into(),
