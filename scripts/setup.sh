@@ -106,9 +106,14 @@ need_browser() {
   export CHROMIUM CHROMEDRIVER
 }
 
+have_voice() { have flite && have pocketsphinx_continuous && [ -e /usr/share/pocketsphinx/model/en-us/en-us ]; }
+
+# What the tests' calls are heard and answered with.
+need_voice() { have_voice || apt_install "the speech engine of the tests' calls" flite pocketsphinx pocketsphinx-en-us; }
+
 # Voice without a key. Only offered: without it the demo is the same, but for the voice button.
 want_voice() {
-  if have flite && have pocketsphinx_continuous && [ -e /usr/share/pocketsphinx/model/en-us/en-us ]; then return; fi
+  if have_voice; then return; fi
   [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; } || return 0
   have apt-get || return 0
   (apt_install "the demo's voice" flite pocketsphinx pocketsphinx-en-us) || warn "no voice in the demo"

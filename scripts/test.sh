@@ -36,6 +36,7 @@ cmd_test() {
   esac
   need_build
   need_browser
+  need_voice
   need_turn
   need_lints
   rm -rf .karta/test

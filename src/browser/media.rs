@@ -3,7 +3,7 @@
 use super::dom::panel::{DEVICE, METER};
 use super::inbox;
 use crate::engine::effect::Id;
-use crate::engine::machine::Msg;
+use crate::engine::machine::{MicNews, Msg};
 use crate::engine::text::CallEnd;
 use wasm_bindgen::prelude::*;
 
@@ -21,6 +21,19 @@ extern "C" {
     pub fn whole(peer: &JsValue, sdp: &str) -> String;
 }
 
+/// In the order of `media.js`.
+static NEWS: [MicNews; 9] = [
+    MicNews::Refused(CallEnd::Denied),
+    MicNews::Refused(CallEnd::Forbidden),
+    MicNews::Refused(CallEnd::Missing),
+    MicNews::Refused(CallEnd::Busy),
+    MicNews::Granted,
+    MicNews::Ended,
+    MicNews::Held(false),
+    MicNews::Held(true),
+    MicNews::SoundBlocked,
+];
+
 /// Hears what happens to a call's media, as long as this lives.
 pub struct Media {
     _hear: Closure<dyn FnMut(usize, u32) -> bool>,
@@ -28,21 +41,10 @@ pub struct Media {
 
 impl Media {
     pub fn new(signal: &JsValue) -> Media {
-        // In the order of `media.js`.
         let hear = Closure::<dyn FnMut(usize, u32) -> bool>::new(|news: usize, id: u32| {
             let id = Id(id);
-            let refused = |why| Msg::MicRefused { id, why };
-            inbox::post(match news {
-                0 => refused(CallEnd::Denied),
-                1 => refused(CallEnd::Forbidden),
-                2 => refused(CallEnd::Missing),
-                3 => refused(CallEnd::Busy),
-                4 => Msg::MicGranted { id },
-                5 => Msg::MicEnded { id },
-                6 => Msg::MicHeld { id, held: false },
-                7 => Msg::MicHeld { id, held: true },
-                _ => Msg::SoundBlocked,
-            })
+            NEWS.get(news)
+                .is_some_and(|news| inbox::post(Msg::Mic { id, news: *news }))
         });
         attend(hear.as_ref(), signal, METER, DEVICE);
         Media { _hear: hear }

@@ -71,24 +71,11 @@ pub enum Msg {
     PeerShaken {
         id: Id,
     },
-    MicGranted {
+    /// Of the microphone with this id.
+    Mic {
         id: Id,
+        news: MicNews,
     },
-    MicRefused {
-        id: Id,
-        why: CallEnd,
-    },
-    /// The microphone was unplugged, or its permission taken back.
-    MicEnded {
-        id: Id,
-    },
-    /// Something else on the device has taken the microphone (a phone call), or given it back.
-    MicHeld {
-        id: Id,
-        held: bool,
-    },
-    /// The browser plays nothing before the visitor has pressed something.
-    SoundBlocked,
     TimerFired(Timer),
     Online,
     Offline,
@@ -105,6 +92,19 @@ pub enum Msg {
         key: String,
         record: Option<String>,
     },
+}
+
+/// What happens to a call's media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MicNews {
+    Granted,
+    Refused(CallEnd),
+    /// It was unplugged, or its permission taken back.
+    Ended,
+    /// Something else on the device has taken it (a phone call), or given it back.
+    Held(bool),
+    /// The browser plays nothing before the visitor has pressed something.
+    SoundBlocked,
 }
 
 /// What the visitor does on screen.

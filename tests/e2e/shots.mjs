@@ -120,7 +120,7 @@ const STATES = {
     await callUp(tab);
     await tab.panel.locator('.call[data-state="speaking"]').waitFor({ timeout: 30_000 });
     await tab.sees("agent", "so are you", ["streaming"]);
-    await until(() => tab.panel.locator(".meter").evaluate((e) => e.style.getPropertyValue("--out") > 0.3), "sound on the meter");
+    await until(() => tab.panel.locator(".meter").evaluate((e) => e.style.getPropertyValue("--level") > 0.4), "sound on the meter");
   },
   "voice-muted": async ({ tab }) => {
     await callUp(tab);

@@ -208,6 +208,12 @@ impl Cx<'_> {
         self.run(Effect::ClearTimer(timer));
     }
 
+    /// Said by screen readers.
+    #[inline(never)]
+    pub fn announce(&mut self, words: &str) {
+        self.run(Effect::Announce(String::from(words)));
+    }
+
     pub fn render(&mut self) {
         self.core.dirty = true;
     }

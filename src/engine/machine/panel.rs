@@ -89,11 +89,7 @@ impl Panel {
             Msg::ChannelFrame { id, event } => self.channel_frame(id, event, cx),
             Msg::PeerClosed { id, reason: _ } => self.peer_closed(id, cx),
             Msg::PeerShaken { id } => self.peer_shaken(id, cx),
-            Msg::MicGranted { id } => self.mic_granted(id, cx),
-            Msg::MicRefused { id, why } => self.mic_refused(id, why, cx),
-            Msg::MicEnded { id } => self.mic_ended(id, cx),
-            Msg::MicHeld { id, held } => self.mic_held(id, held, cx),
-            Msg::SoundBlocked => self.sound_blocked(true, cx),
+            Msg::Mic { id, news } => self.mic_news(id, news, cx),
             Msg::NetworkChanged => self.probe_peer(cx),
             Msg::TimerFired(timer) => self.timer_fired(timer, cx),
             Msg::Online => self.network_is_back(cx),
@@ -240,7 +236,7 @@ impl Panel {
     fn retry(&mut self, cx: &mut Cx<'_>) {
         match &self.voice {
             Voice::Over(_) => return self.start_call(By::Visitor, cx),
-            Voice::On(call) if call.blocked => return self.sound_blocked(false, cx),
+            Voice::On(call) if call.blocked => return self.hear(cx),
             Voice::On(_) | Voice::Off => {}
         }
         if self.failed_turn {
@@ -355,7 +351,7 @@ impl Panel {
             self.log.mark_own(client_id, ItemState::Failed);
             self.keep(cx);
             cx.fail(&failure.code, &failure.message, "");
-            cx.run(Effect::Announce(String::from(cx.core.words.not_sent)));
+            cx.announce(cx.core.words.not_sent);
             cx.render();
         }
     }

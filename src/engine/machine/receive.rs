@@ -65,7 +65,7 @@ impl Panel {
                 if live {
                     let own = cx.core.words.turn_failed;
                     cx.fail(code, message, own);
-                    cx.run(Effect::Announce(String::from(own)));
+                    cx.announce(own);
                 }
             }
             Applied::Limit => {

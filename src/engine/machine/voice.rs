@@ -4,8 +4,10 @@
 //!
 //! What is said and answered arrives as events of the session, like what is typed, and is taken in [`super::receive`].
 
+use super::MicNews;
 use super::core::Cx;
 use super::panel::{By, Panel};
+use super::peer::Peer;
 use crate::engine::config::Field;
 use crate::engine::effect::{Effect, Id, Millis, Timer};
 use crate::engine::event::EventName;
@@ -23,7 +25,6 @@ pub(super) enum Voice {
     On(Call),
 }
 
-#[derive(Clone, Copy)]
 pub(super) struct Call {
     phase: Phase,
     /// Of the microphone.
@@ -106,6 +107,15 @@ fn known(code: &str) -> Option<&'static (&'static str, CallEnd)> {
     REASONS.iter().find(|(known, _)| *known == code)
 }
 
+impl Line {
+    /// The peer that can carry a call now.
+    fn peer(self, own: &Peer) -> Option<Id> {
+        match self {
+            Line::Own => own.synced_id(),
+        }
+    }
+}
+
 impl Voice {
     pub fn call(&self) -> Option<&Call> {
         match self {
@@ -177,27 +187,30 @@ impl Panel {
 
     /// The one way out of a call, whatever its phase. The microphone goes first.
     pub fn end_call(&mut self, reason: &'static str, cx: &mut Cx<'_>) {
-        let Voice::On(call) = self.voice else { return };
-        self.voice = Voice::Off;
+        let Voice::On(call) = &self.voice else { return };
         cx.run(Effect::CloseMic(call.mic));
         cx.clear(Timer::Call);
-        self.tell_call(call, client::VOICE_END, cx);
+        self.tell_call(client::VOICE_END, cx);
+        self.voice = Voice::Off;
         self.log.aloud = false;
         self.log.drop_captions();
         cx.emit(
             EventName::VoiceEnded,
             Json::default().text("reason", reason),
         );
-        let end = known(reason).map(|(_, end)| *end);
-        match end.and_then(|end| Some((end, cx.core.words.why(end)?))) {
-            // The banner says it, aloud as well.
-            Some((end, words)) => {
-                self.voice = Voice::Over(end);
-                if end <= CallEnd::Failed {
-                    cx.fail(reason, "", words);
-                }
+        let mut words = None;
+        if let Some((_, end)) = known(reason) {
+            words = cx.core.words.why(*end);
+            if words.is_some() {
+                // The banner says it, aloud as well.
+                self.voice = Voice::Over(*end);
             }
-            None => cx.run(Effect::Announce(String::from(cx.core.words.call_ended))),
+            if *end <= CallEnd::Failed {
+                cx.fail(reason, "", words.unwrap_or_default());
+            }
+        }
+        if words.is_none() {
+            cx.announce(cx.core.words.call_ended);
         }
         cx.render();
     }
@@ -223,14 +236,13 @@ impl Panel {
             return;
         }
         call.muted = muted;
-        let call = *call;
         cx.run(Effect::MuteMic(muted));
         let kind = if muted {
             client::VOICE_MUTE
         } else {
             client::VOICE_UNMUTE
         };
-        self.tell_call(call, kind, cx);
+        self.tell_call(kind, cx);
         let payload = Json::default().truth("muted", muted);
         cx.emit(EventName::VoiceMuted, payload);
         cx.render();
@@ -238,73 +250,50 @@ impl Panel {
 
     // ── the microphone ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// The call that this microphone is of.
-    fn call_of(&mut self, mic: Id) -> Option<&mut Call> {
-        match &mut self.voice {
-            Voice::On(call) if call.mic == mic => Some(call),
-            Voice::On(_) | Voice::Off | Voice::Over(_) => None,
-        }
-    }
-
-    pub fn mic_granted(&mut self, id: Id, cx: &mut Cx<'_>) {
-        match self.call_of(id) {
-            Some(call) => {
-                if call.phase == Phase::Asking {
-                    call.phase = Phase::Waiting;
-                    call.deadline = cx.now + CALL_CONNECT_MS;
-                }
-            }
+    pub fn mic_news(&mut self, id: Id, news: MicNews, cx: &mut Cx<'_>) {
+        let call = match &mut self.voice {
+            Voice::On(call) if call.mic == id => call,
             // Nobody waits for it any more.
-            None => cx.run(Effect::CloseMic(id)),
-        }
-    }
-
-    pub fn mic_refused(&mut self, id: Id, why: CallEnd, cx: &mut Cx<'_>) {
-        let Some(call) = self.call_of(id) else { return };
-        if call.phase == Phase::Asking {
-            self.end_call(code(why), cx);
-        } else if let Some(words) = cx.core.words.why(why) {
-            // Another microphone was wanted: the one before goes on.
-            cx.run(Effect::Announce(String::from(words)));
-        }
-    }
-
-    pub fn mic_ended(&mut self, id: Id, cx: &mut Cx<'_>) {
-        if self.call_of(id).is_some() {
-            self.end_call(code(CallEnd::Lost), cx);
-        }
-    }
-
-    pub fn mic_held(&mut self, id: Id, held: bool, cx: &mut Cx<'_>) {
-        if let Some(call) = self.call_of(id) {
-            call.held = held;
-            cx.render();
-        }
-    }
-
-    pub fn sound_blocked(&mut self, blocked: bool, cx: &mut Cx<'_>) {
-        if let Voice::On(call) = &mut self.voice {
-            call.blocked = blocked;
-            if !blocked {
-                cx.run(Effect::Hear);
+            Voice::On(_) | Voice::Off | Voice::Over(_) => {
+                if news == MicNews::Granted {
+                    cx.run(Effect::CloseMic(id));
+                }
+                return;
             }
+        };
+        let asking = call.phase == Phase::Asking;
+        match news {
+            MicNews::Granted if asking => {
+                call.phase = Phase::Waiting;
+                call.deadline = cx.now + CALL_CONNECT_MS;
+            }
+            MicNews::Granted => {}
+            MicNews::Refused(why) if asking => self.end_call(code(why), cx),
+            // Another microphone was wanted: the one before goes on.
+            MicNews::Refused(why) => cx.announce(cx.core.words.why(why).unwrap_or_default()),
+            MicNews::Ended => self.end_call(code(CallEnd::Lost), cx),
+            MicNews::Held(held) => call.held = held,
+            MicNews::SoundBlocked => call.blocked = true,
+        }
+        cx.render();
+    }
+
+    /// The visitor has pressed: now it may be heard.
+    pub fn hear(&mut self, cx: &mut Cx<'_>) {
+        if let Voice::On(call) = &mut self.voice {
+            call.blocked = false;
+            cx.run(Effect::Hear);
             cx.render();
         }
     }
 
     // ── the line ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// The peer that can carry a call now.
-    fn line(&self, line: Line) -> Option<Id> {
-        match line {
-            Line::Own => self.peer.synced_id(),
-        }
-    }
-
     /// A frame about the call, where it has a line.
-    fn tell_call(&mut self, call: Call, kind: &'static str, cx: &mut Cx<'_>) {
-        if let Phase::Calling(id) | Phase::Talking(id, _) = call.phase
-            && self.line(call.line) == Some(id)
+    fn tell_call(&mut self, kind: &'static str, cx: &mut Cx<'_>) {
+        if let Voice::On(call) = &self.voice
+            && let Phase::Calling(id) | Phase::Talking(id, _) = call.phase
+            && call.line.peer(&self.peer) == Some(id)
         {
             let event = Json::default().text("type", kind);
             match call.line {
@@ -318,10 +307,10 @@ impl Panel {
 
     /// Brings the call in line with what is there: a line that came is called on, one that went is waited for.
     pub fn follow_line(&mut self, cx: &mut Cx<'_>) {
-        let Voice::On(mut call) = self.voice else {
+        let Voice::On(call) = &mut self.voice else {
             return;
         };
-        let line = self.line(call.line);
+        let line = call.line.peer(&self.peer);
         if let Phase::Calling(peer) | Phase::Talking(peer, _) = call.phase
             && line != Some(peer)
         {
@@ -329,21 +318,20 @@ impl Panel {
             // Before the agent has ever listened, the deadline that runs is the one that counts.
             if call.since.is_some() {
                 call.deadline = cx.now + CALL_LOST_MS;
-                cx.run(Effect::Announce(String::from(cx.core.words.reconnecting)));
+                cx.announce(cx.core.words.reconnecting);
             }
             self.log.drop_captions();
             cx.render();
         }
-        let calls = call.phase == Phase::Waiting;
-        if let Some(peer) = line.filter(|_| calls) {
+        if let (Phase::Waiting, Some(peer)) = (call.phase, line) {
             call.phase = Phase::Calling(peer);
+            let muted = call.muted;
             cx.run(Effect::Talk(peer));
-            self.tell_call(call, client::VOICE_START, cx);
-            if call.muted {
-                self.tell_call(call, client::VOICE_MUTE, cx);
+            self.tell_call(client::VOICE_START, cx);
+            if muted {
+                self.tell_call(client::VOICE_MUTE, cx);
             }
         }
-        self.voice = Voice::On(call);
     }
 
     /// What the server says about the call.
@@ -383,7 +371,7 @@ impl Panel {
         if call.since.is_none() {
             call.since = Some(cx.now);
             cx.emit(EventName::VoiceStarted, Json::default());
-            cx.run(Effect::Announce(String::from(cx.core.words.listening)));
+            cx.announce(cx.core.words.listening);
         }
         match turn {
             Turn::Speaking => cx.run(Effect::Hush(false)),

@@ -4,7 +4,7 @@ use super::fake::*;
 use crate::engine::command::{Command, Secret};
 use crate::engine::effect::{Effect, Id, Reply};
 use crate::engine::event::EventName;
-use crate::engine::machine::{Boot, Msg, Ui};
+use crate::engine::machine::{Boot, MicNews, Msg, Ui};
 use karta_protocol::{EventType, SessionEvent};
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -147,12 +147,13 @@ fn any_msg() -> impl Strategy<Value = Msg> {
         6 => (id(), any_event()).prop_map(|(id, event)| Msg::ChannelFrame { id, event: Box::new(event) }),
         1 => id().prop_map(|id| Msg::PeerClosed { id, reason: "x" }),
         1 => id().prop_map(|id| Msg::PeerShaken { id }),
-        4 => id().prop_map(|id| Msg::MicGranted { id }),
-        1 => id().prop_map(|id| Msg::MicRefused { id, why: crate::engine::text::CallEnd::Missing }),
-        1 => id().prop_map(|id| Msg::MicEnded { id }),
-        1 => (id(), any::<bool>()).prop_map(|(id, held)| Msg::MicHeld { id, held }),
+        1 => id().prop_map(|id| Msg::Mic { id, news: MicNews::SoundBlocked }),
+        4 => id().prop_map(|id| Msg::Mic { id, news: MicNews::Granted }),
+        1 => id().prop_map(|id| Msg::Mic { id, news: MicNews::Refused(crate::engine::text::CallEnd::Missing) }),
+        1 => id().prop_map(|id| Msg::Mic { id, news: MicNews::Ended }),
+        1 => (id(), any::<bool>()).prop_map(|(id, held)| Msg::Mic { id, news: MicNews::Held(held) }),
         3 => prop::sample::select(timers).prop_map(Msg::TimerFired),
-        1 => prop::sample::select(vec![Msg::Online, Msg::Offline, Msg::PageHidden, Msg::PageRestored, Msg::Visible, Msg::NetworkChanged, Msg::SoundBlocked] ),
+        1 => prop::sample::select(vec![Msg::Online, Msg::Offline, Msg::PageHidden, Msg::PageRestored, Msg::Visible, Msg::NetworkChanged] ),
         1 => any::<bool>().prop_map(|some| Msg::StoredElsewhere {
             key: KEY.into(),
             record: some.then(|| Stored::default().write()),

@@ -7,7 +7,7 @@ use super::fake::*;
 use crate::engine::command::{Command, Identity, Secret};
 use crate::engine::effect::{Effect, Id, Reply, Timer};
 use crate::engine::event::EventName;
-use crate::engine::machine::{Boot, Msg, Ui};
+use crate::engine::machine::{Boot, MicNews, Msg, Ui};
 use crate::engine::text::CallEnd;
 use karta_protocol::{EventType, SessionEvent};
 use serde_json::json;
@@ -60,7 +60,10 @@ fn mic(world: &World) -> Id {
 
 fn grant(world: &mut World) -> Id {
     let id = mic(world);
-    world.send(Msg::MicGranted { id });
+    world.send(Msg::Mic {
+        id,
+        news: MicNews::Granted,
+    });
     id
 }
 
@@ -277,7 +280,10 @@ fn each_no_of_the_browser_has_its_code() {
         let mut world = ready();
         world.send(Msg::Ui(Ui::VoicePressed));
         let id = mic(&world);
-        world.send(Msg::MicRefused { id, why });
+        world.send(Msg::Mic {
+            id,
+            news: MicNews::Refused(why),
+        });
         assert_eq!(kinds(&world), [""; 0]);
         over(&mut world, reason);
     }
@@ -315,9 +321,9 @@ fn another_try_is_one_press() {
     let mut world = ready();
     world.send(Msg::Ui(Ui::VoicePressed));
     let id = mic(&world);
-    world.send(Msg::MicRefused {
+    world.send(Msg::Mic {
         id,
-        why: CallEnd::Denied,
+        news: MicNews::Refused(CallEnd::Denied),
     });
     world.send(Msg::Ui(Ui::RetryPressed));
     assert_eq!((asked(&world), shown(&world)), (2, Some("connecting")));
@@ -433,13 +439,19 @@ fn end_while_the_visitor_is_asked_lets_nothing_open_later() {
     let id = mic(&world);
     world.send(Msg::Ui(Ui::EndPressed));
     assert_eq!(closed(&world, id), 1);
-    world.send(Msg::MicGranted { id });
-    assert_eq!(closed(&world, id), 2, "what comes late is closed again");
-    world.send(Msg::MicRefused {
+    world.send(Msg::Mic {
         id,
-        why: CallEnd::Denied,
+        news: MicNews::Granted,
     });
-    world.send(Msg::MicEnded { id });
+    assert_eq!(closed(&world, id), 2, "what comes late is closed again");
+    world.send(Msg::Mic {
+        id,
+        news: MicNews::Refused(CallEnd::Denied),
+    });
+    world.send(Msg::Mic {
+        id,
+        news: MicNews::Ended,
+    });
     assert_eq!(
         (kinds(&world), reasons(&world)),
         (Vec::new(), vec![json!("ended")])
@@ -573,7 +585,10 @@ fn mute_before_the_call_is_up_holds() {
 fn other_microphone_takes_the_place_of_the_first() {
     let (mut world, id) = talking();
     let why = CallEnd::Busy;
-    world.send(Msg::MicRefused { id, why });
+    world.send(Msg::Mic {
+        id,
+        news: MicNews::Refused(why),
+    });
     assert_eq!(
         (shown(&world), closed(&world, id)),
         (Some("listening"), 0),
@@ -585,14 +600,20 @@ fn other_microphone_takes_the_place_of_the_first() {
             .iter()
             .any(|effect| matches!(effect, Effect::Announce(words) if words.contains("in use")))
     );
-    world.send(Msg::MicGranted { id });
+    world.send(Msg::Mic {
+        id,
+        news: MicNews::Granted,
+    });
     assert_eq!((shown(&world), kinds(&world).len()), (Some("listening"), 0));
 }
 
 #[test]
 fn unplugged_microphone_ends_the_call() {
     let (mut world, id) = talking();
-    world.send(Msg::MicEnded { id });
+    world.send(Msg::Mic {
+        id,
+        news: MicNews::Ended,
+    });
     assert_eq!(kinds(&world), ["voice.end"]);
     over(&mut world, "microphone_lost");
 }
@@ -600,16 +621,25 @@ fn unplugged_microphone_ends_the_call() {
 #[test]
 fn phone_call_holds_the_microphone() {
     let (mut world, id) = talking();
-    world.send(Msg::MicHeld { id, held: true });
+    world.send(Msg::Mic {
+        id,
+        news: MicNews::Held(true),
+    });
     assert_eq!(shown(&world), Some("muted"));
-    world.send(Msg::MicHeld { id, held: false });
+    world.send(Msg::Mic {
+        id,
+        news: MicNews::Held(false),
+    });
     assert_eq!(shown(&world), Some("listening"));
 }
 
 #[test]
 fn sound_that_the_browser_holds_back_is_one_press_away() {
-    let (mut world, _) = talking();
-    world.send(Msg::SoundBlocked);
+    let (mut world, id) = talking();
+    world.send(Msg::Mic {
+        id,
+        news: MicNews::SoundBlocked,
+    });
     assert_eq!(
         world.panel().banner.and_then(|banner| banner.retry),
         Some("Tap to hear")
