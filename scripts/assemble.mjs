@@ -8,7 +8,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import zlib from "node:zlib";
 import esbuild from "esbuild";
-import { leanGlue, shareNodes } from "./glue.mjs";
+import { leanGlue, shareNodes, sharedNodes } from "./glue.mjs";
 
 const { values: args } = parseArgs({ options: { from: { type: "string" }, to: { type: "string" }, profile: { type: "string" } } });
 const release = args.profile === "release";
@@ -35,7 +35,7 @@ function renameInGlue(glue, names, bundle) {
   for (const [module, name, to] of names.imports) {
     if (!glue.includes(JSON.stringify(module))) throw new Error(`${bundle}: the glue offers no module ${module}`);
     // wasm-bindgen hands a function of ours that needs no conversion over by a module of its own; all modules become one.
-    if (module.startsWith("./snippets/")) direct.push([name, to]);
+    if (module.startsWith("./snippets/")) direct.push([name, to, module]);
     else short[name] = to;
   }
   for (const [name, to] of names.exports) short[name] = to;
@@ -44,20 +44,22 @@ function renameInGlue(glue, names, bundle) {
     const elsewhere = new RegExp(`(?<!\\bwasm)(?<!\\.\\.)\\.${escapeRegExp(name)}\\b`).exec(glue);
     if (elsewhere) throw new Error(`${bundle}: the export "${name}" is also used as a property (${glue.slice(elsewhere.index - 40, elsewhere.index + 40)}); rename the export`);
   }
-  glue = glue.replace(/^ *"\.\/snippets\/.*": nodes,\n/gm, "");
+  for (const [name, to, module] of direct) glue = `import { ${name} as direct_${to} } from ${JSON.stringify(module)};\n${glue}`;
+  glue = glue.replace(/^ *"\.\/snippets\/.*": import\d+,\n/gm, "").replace(/^import \* as import\d+ from "\.\/snippets\/.*"\n/gm, "");
   const own = `"./${bundle}_bg.js": import0`;
   if (!glue.includes(own)) throw new Error(`${bundle}: the glue does not hand over its own module as expected`);
-  glue = glue.replace(own, `"a": { ...import0, ${direct.map(([name, to]) => `${JSON.stringify(to)}: nodes.${name}`).join(", ")} }`);
+  glue = glue.replace(own, `"a": { ...import0, ${direct.map(([, to]) => `${JSON.stringify(to)}: direct_${to}`).join(", ")} }`);
   return { glue, short };
 }
 
 const escapeRegExp = (s) => s.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
 /** One file of the glue and our own functions that it imports. */
-async function bundleGlue(file, short) {
+async function bundleGlue(name, file, short) {
   const names = Object.keys(short);
   const result = await esbuild.build({
     entryPoints: [file], bundle: true, format: "esm", minify: release, write: false, target: BROWSERS, legalComments: "none",
+    plugins: name === "panel" ? [sharedNodes] : [],
     // wasm-bindgen names a module of ours once for each function that it hands over as it is.
     logOverride: { "duplicate-object-key": "silent" },
     mangleProps: names.length ? new RegExp(`^(?:${names.map(escapeRegExp).join("|")})$`) : undefined, mangleCache: names.length ? short : undefined,
@@ -74,11 +76,11 @@ function refusePaths(name, data) {
 
 async function bundle(name) {
   const wasmIn = path.join(args.from, `${name}_bg.wasm`);
-  const glueIn = shareNodes(leanGlue(fs.readFileSync(path.join(args.from, `${name}.js`), "utf8"), name), name);
+  const glueIn = shareNodes(leanGlue(fs.readFileSync(path.join(args.from, `${name}.js`), "utf8"), name), name, args.from);
   const glueOut = path.join(args.from, `${name}.renamed.js`);
   if (!release) {
     fs.writeFileSync(glueOut, glueIn);
-    return { js: Buffer.from(await bundleGlue(glueOut, {})), wasm: fs.readFileSync(wasmIn) };
+    return { js: Buffer.from(await bundleGlue(name, glueOut, {})), wasm: fs.readFileSync(wasmIn) };
   }
   const wasmOut = path.join(args.from, `${name}.opt.wasm`);
   const names = optimiseWasm(wasmIn, wasmOut);
@@ -86,7 +88,7 @@ async function bundle(name) {
   fs.writeFileSync(glueOut, glue);
   const wasm = fs.readFileSync(wasmOut);
   refusePaths(name, wasm);
-  return { js: Buffer.from(await bundleGlue(glueOut, short)), wasm };
+  return { js: Buffer.from(await bundleGlue(name, glueOut, short)), wasm };
 }
 
 async function loader(placeholders) {

@@ -1,12 +1,14 @@
 // wasm-bindgen's glue in fewer words, and between the bundles. A glue that looks other than expected stops the build: a wrong one would
 // only fail in the page.
+import fs from "node:fs";
+import path from "node:path";
 
 /** How the loader starts a module, in place of wasm-bindgen's ways to start it from anything, anywhere. */
 const start = (bundle) => `let wasm;
 export default async ({ module_or_path, drawing }) => {
   const answer = await module_or_path;
   if (!answer.ok) throw new Error(String(answer.status));
-${bundle === "panel" ? "  nodes = await drawing;\n" : ""}  const imports = __wbg_get_imports();
+${bundle === "panel" ? "  share(await drawing);\n" : ""}  const imports = __wbg_get_imports();
   // Under another type the browser refuses to compile while the file arrives.
   const streams = answer.headers.get("Content-Type") == "application/wasm";
   const { instance } = await (streams ? WebAssembly.instantiateStreaming(answer, imports) : WebAssembly.instantiate(await answer.arrayBuffer(), imports));
@@ -80,14 +82,27 @@ export function leanGlue(glue, bundle) {
   return glue;
 }
 
-/** `src/browser/dom/nodes.js` is in the launcher's glue, which offers its functions to the panel's: the loader hands them over. So both bundles
+/** What nodes.js offers, in its order: by place rather than by name, which neither file then has to hold. */
+const offers = (file) => [...fs.readFileSync(file, "utf8").matchAll(/^export const (\w+)/gm)].map(([, name]) => name).join(", ");
+
+/** `src/browser/dom/nodes.js` is in the launcher's glue, which offers it; the loader hands it over when it starts the panel's. So both bundles
  * mean the same elements by the same numbers, and the page loads them once. */
-export function shareNodes(glue, bundle) {
-  const named = /^import \{ (.*) \} from ('\.\/snippets\/.*\/dom\/nodes\.js');\n/m.exec(glue);
-  if (!named) throw new Error(`${bundle}: the glue imports nothing of nodes.js`);
-  const [line, names, file] = named;
-  glue = glue.replace(line, "").replace(new RegExp(`(?<![.\\w])(${names.replaceAll(", ", "|")})\\(`, "g"), "nodes.$1(");
-  // Functions that need no conversion come by a module of their own each.
-  glue = glue.replace(/^import \* as import\d+ from "\.\/snippets\/.*"\n/gm, "").replace(/^( *"\.\/snippets\/.*": )import\d+,\n/gm, "$1nodes,\n");
-  return (bundle === "launcher" ? `import * as nodes from ${file};\nexport * from ${file};\n` : "let nodes;\n") + glue;
+export function shareNodes(glue, bundle, folder) {
+  const file = /(?<=')\.\/snippets\/.*\/dom\/nodes\.js(?=')/.exec(glue)?.[0];
+  if (!file) throw new Error(`${bundle}: the glue imports nothing of nodes.js`);
+  if (bundle === "panel") return `import { share } from "${file}";\n${glue}`;
+  const own = offers(path.join(folder, file)).replaceAll(/\w+/g, "own.$&");
+  return `import * as own from "${file}";\nexport const shared = [${own}];\n${glue}`;
 }
+
+/** In the panel's glue: whoever imports from nodes.js is given what the launcher's glue has handed over. */
+export const sharedNodes = {
+  name: "shared nodes",
+  setup(build) {
+    build.onResolve({ filter: /\/dom\/nodes\.js$/ }, ({ path: file, resolveDir }) => ({ path: path.join(resolveDir, file), namespace: "shared" }));
+    build.onLoad({ filter: /./, namespace: "shared" }, ({ path: file }) => {
+      const names = offers(file);
+      return { contents: `export let ${names};\nexport const share = ({ shared }) => ([${names}] = shared);\n` };
+    });
+  },
+};
