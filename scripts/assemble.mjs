@@ -19,7 +19,7 @@ const BROWSERS = ["chrome97", "firefox102", "safari16.4"];
 // Found by trying what brotli makes of it (3 % less than plain -Oz): next to no inlining, control flow built anew from its
 // graph, no temporaries for repeated expressions, and functions of one module side by side.
 const WASM_OPT = ["--low-memory-unused", "--always-inline-max-function-size", "6", "--one-caller-inline-max-function-size", "20", "--flexible-inline-max-function-size", "0",
-  "--flatten", "--rereloop", "--tuple-optimization", "-Oz", "-Oz", "--skip-pass=local-cse", "--reorder-functions-by-name",
+  "--flatten", "--rereloop", "-Oz", "-Oz", "--skip-pass=local-cse", "--reorder-functions-by-name",
   "--strip-debug", "--strip-producers", "--strip-target-features", "--minify-imports-and-exports-and-modules"];
 
 /** Optimises one module and returns the names that wasm-opt shortened: {imports: [[module, name, short]], exports: [[name, short]]}. */

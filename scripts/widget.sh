@@ -32,7 +32,8 @@ widget_inputs() {
 
 wasm_release() {
   # Only the cdylib: beside the rlib, which tests link, cargo leaves out the optimising across crates that the profile asks for. 4 kB less.
-  local cargo=(cargo rustc --locked -p karta --lib --crate-type cdylib --profile wasm --no-default-features --features "$1")
+  local cargo=(cargo rustc --locked -p karta --lib --crate-type cdylib --profile wasm --target wasm32-unknown-unknown --no-default-features --features "$1")
+  WASM_OUT=$TARGET/wasm32-unknown-unknown/wasm/karta.wasm
   # Half of the usual stack: addresses of data, which lie behind it, are a byte shorter in the code.
   local link=(-- -Clink-arg=-zstack-size=524288)
   # No path of the machine that builds gets into what pages load (scripts/assemble.mjs checks it).
@@ -40,32 +41,16 @@ wasm_release() {
   # A panic becomes one trap instruction, and the standard library is compiled for size: 43 → 34 kB.
   # Those are flags of the nightly compiler that the stable one obeys when told it may; the source itself needs none of them.
   if [ ! -f "$TARGET/karta-widget/plain" ]; then
-    WASM_OUT=$TARGET/wasm32-pairs/wasm/karta.wasm
-    # Source locations and Debug texts could never be shown: 2 kB less. Simplifying before LLVM sees the code: 1.4 kB.
-    wasm_target >"$TARGET/karta-widget/wasm32-pairs.json" &&
-      RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zlocation-detail=none -Zfmt-debug=none -Zmir-opt-level=3 $remap" "${cargo[@]}" \
-        --target "$TARGET/karta-widget/wasm32-pairs.json" -Zjson-target-spec -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size \
-        -Zpanic-immediate-abort --config 'profile.wasm.panic="immediate-abort"' "${link[@]}" && return
+    # Source locations and Debug texts could never be shown: 2 kB less. Simplifying before LLVM sees the code: 1.4 kB, and 1.5 more where our own
+    # crate is not inlined and not duplicated by that.
+    RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zlocation-detail=none -Zfmt-debug=none -Zmir-opt-level=3 $remap" "${cargo[@]}" -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size \
+      -Zpanic-immediate-abort --config 'profile.wasm.panic="immediate-abort"' "${link[@]}" -Zinline-mir=no -Zmir-enable-passes=-JumpThreading && return
     warn "the smallest build failed; trying a plain one (the bundle will be larger)"
     # One more try tells a compile error in our source from a toolchain that lacks these flags.
-    wasm_plain && touch "$TARGET/karta-widget/plain"
+    RUSTFLAGS=$remap "${cargo[@]}" "${link[@]}" && touch "$TARGET/karta-widget/plain"
     return
   fi
-  wasm_plain
-}
-
-wasm_plain() {
-  WASM_OUT=$TARGET/wasm32-unknown-unknown/wasm/karta.wasm
-  RUSTFLAGS=$remap "${cargo[@]}" --target wasm32-unknown-unknown "${link[@]}"
-}
-
-# The compiler's own target, but a function returns a pair (`&str`, `Option<u32>`) as two values, which every browser that runs the
-# rest understands, and not through memory: 1.3 kB less.
-wasm_target() {
-  local spec
-  spec=$(RUSTC_BOOTSTRAP=1 rustc -Zunstable-options --print target-spec-json --target wasm32-unknown-unknown) || return
-  echo '{ "llvm-abiname": "experimental-mv",'
-  tail -n +2 <<<"$spec"
+  RUSTFLAGS=$remap "${cargo[@]}" "${link[@]}"
 }
 
 wasm_dev() {
