@@ -12,8 +12,8 @@ extern "C" {
     fn set_property(object: &JsValue, key: &str, value: &JsValue) -> Result<bool, JsValue>;
     #[wasm_bindgen(catch, js_namespace = Object, js_name = getOwnPropertyDescriptor)]
     pub fn own_property(object: &JsValue, key: &str) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(thread_local_v2, js_name = navigator)]
-    static NAVIGATOR: JsValue;
+    #[wasm_bindgen(thread_local_v2, js_name = window)]
+    static WINDOW: JsValue;
 }
 
 /// A property, or None where reading it throws.
@@ -34,11 +34,19 @@ pub fn put(object: &js_sys::Object, key: &str, value: &JsValue) {
     let _ = set_property(object, key, value);
 }
 
+/// A property of the window, or None where reading it throws.
+pub fn window(key: &str) -> Option<JsValue> {
+    WINDOW.with(|window| get(window, key))
+}
+
+/// The same of `navigator`.
+pub fn navigator(key: &str) -> Option<JsValue> {
+    get(&window("navigator")?, key)
+}
+
 /// `navigator.languages`, best first; the first few are enough to find one that we speak.
 pub fn languages() -> Vec<String> {
-    let list = NAVIGATOR
-        .with(|navigator| get(navigator, "languages"))
-        .unwrap_or_default();
+    let list = navigator("languages").unwrap_or_default();
     ["0", "1", "2", "3", "4"]
         .iter()
         .map_while(|index| get_text(&list, index))

@@ -1,7 +1,7 @@
 //! The page's own life: online, hidden, restored, visible, and other tabs. Listeners hang on the instance's abort signal, so one
 //! `abort` undoes them all, also after a crash.
 
-use super::host::{get, put};
+use super::host::{get, navigator, put, window};
 use super::{inbox, storage};
 use crate::engine::machine::Msg;
 use wasm_bindgen::prelude::*;
@@ -9,17 +9,11 @@ use web_sys::{AbortSignal, Event};
 
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(thread_local_v2, js_name = navigator)]
-    static NAVIGATOR: JsValue;
     type Target;
     #[wasm_bindgen(method, js_name = addEventListener)]
     fn add(this: &Target, kind: &str, listener: &JsValue, options: &JsValue);
     #[wasm_bindgen(method, js_name = removeEventListener)]
     fn remove(this: &Target, kind: &str, listener: &JsValue);
-    #[wasm_bindgen(thread_local_v2, js_name = window)]
-    static WINDOW: Target;
-    #[wasm_bindgen(thread_local_v2, js_name = document)]
-    static DOCUMENT: Target;
     #[wasm_bindgen(js_namespace = Math, js_name = random)]
     fn random() -> f64;
     #[wasm_bindgen(catch, js_namespace = crypto, js_name = getRandomValues)]
@@ -27,7 +21,7 @@ extern "C" {
 }
 
 pub fn online() -> bool {
-    NAVIGATOR.with(|navigator| get(navigator, "onLine").is_none_or(|online| online.is_truthy()))
+    navigator("onLine").is_none_or(|online| online.is_truthy())
 }
 
 /// 64 random bits. Message ids need to differ, not to be secret, so where `crypto` is missing `Math.random` does.
@@ -79,8 +73,9 @@ impl Page {
         let listener = self.listener.as_ref();
         for (name, kind) in EVENTS {
             let target = match name {
-                "connection" => NAVIGATOR.with(|navigator| get(navigator, name)),
-                _ => WINDOW.with(|window| get(window, name)),
+                "connection" => navigator(name),
+                // The window is a property of itself.
+                _ => window(name),
             };
             let Some(target) = target.filter(JsValue::is_object) else {
                 continue;
@@ -109,7 +104,7 @@ fn heard(event: &Event) -> Option<Msg> {
         "resume" => Msg::PageRestored,
         "change" => Msg::NetworkChanged,
         "pageshow" if is(event, "persisted") => Msg::PageRestored,
-        "visibilitychange" if DOCUMENT.with(|document| !is(document, "hidden")) => Msg::Visible,
+        "visibilitychange" if !is(&window("document")?, "hidden") => Msg::Visible,
         "storage" => {
             let (key, record) = storage::changed(event)?;
             Msg::StoredElsewhere { key, record }

@@ -1,7 +1,7 @@
 //! The peer connection: one data channel and one audio section without a track, so that talking later is `replaceTrack` and no new offer.
 //! The offer leaves at once: the server's address is in its answer, so nothing needs to be gathered first.
 
-use super::host::{get, get_text, put};
+use super::host::{get, get_text, put, window};
 use super::{inbox, media, wire};
 use crate::engine::effect::{IceServer, Id};
 use crate::engine::json::Json;
@@ -54,14 +54,11 @@ extern "C" {
     fn set_on_message(this: &Channel, listener: &JsValue);
     #[wasm_bindgen(method, catch)]
     fn send(this: &Channel, text: &str) -> Result<(), JsValue>;
-
-    #[wasm_bindgen(thread_local_v2, js_name = window)]
-    static WINDOW: JsValue;
 }
 
 /// A peer connection can be constructed: some browsers lack it, some pages take it away.
 pub fn possible() -> bool {
-    WINDOW.with(|window| get(window, "RTCPeerConnection").is_some_and(|peer| peer.is_function()))
+    window("RTCPeerConnection").is_some_and(|peer| peer.is_function())
 }
 
 /// Dropping it closes the connection; no message follows.

@@ -1,17 +1,11 @@
 //! `localStorage`, one record per public key. Where the page's browser denies it, a record lives in the engine as long as the page. What is in
 //! a record is the engine's business.
 
-use super::host::{get, get_text};
+use super::host::{get_text, window};
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, Storage};
 
 const PREFIX: &str = "karta:";
-
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(thread_local_v2, js_name = window)]
-    static WINDOW: JsValue;
-}
 
 /// Every record of ours, by key.
 pub fn all() -> Vec<(String, String)> {
@@ -49,7 +43,7 @@ pub fn changed(event: &Event) -> Option<(String, Option<String>)> {
 
 /// Reading the property throws in sandboxed frames.
 fn storage() -> Option<Storage> {
-    get(&WINDOW.with(JsValue::clone), "localStorage")
+    window("localStorage")
         .filter(|storage| !storage.is_falsy())
         .map(JsCast::unchecked_into)
 }

@@ -15,8 +15,6 @@ pub struct LauncherWords {
 /// Words of the panel that are not configuration.
 #[derive(Debug, PartialEq)]
 pub struct Words {
-    /// Language of these words, BCP 47.
-    pub language: &'static str,
     /// Title where the agent has no name.
     pub assistant: &'static str,
     pub close: &'static str,
@@ -33,13 +31,11 @@ pub struct Words {
     pub unread: &'static str,
     pub new_messages: &'static str,
     /// States of a message.
-    pub sending: &'static str,
     pub not_sent: &'static str,
     pub resend: &'static str,
     pub stopped: &'static str,
     pub answer_failed: &'static str,
     pub sources: &'static str,
-    pub new_tab: &'static str,
     pub person: &'static str,
     /// Status line.
     pub online: &'static str,
@@ -58,7 +54,6 @@ pub struct Words {
     pub sign_in: &'static str,
     pub identity_failed: &'static str,
     pub retry: &'static str,
-    pub too_long: &'static str,
     /// A call: its buttons and states.
     pub call: &'static str,
     pub end_call: &'static str,

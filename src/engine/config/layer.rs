@@ -7,6 +7,7 @@ use crate::engine::command::{Identity, Secret};
 use crate::engine::error::{BAD_VALUE, Rejection, SECRET_KEY, clip, refuse};
 use crate::engine::limits::{LINE_BYTES, PROMPTS};
 use crate::engine::raw::Raw;
+use crate::engine::text::cut::each;
 
 /// Where settings come from, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,7 +273,9 @@ impl Take<'_> {
                     }
                 }
             }
-            Raw::Text(text) => parts.extend(text.split(['|', '\n'])),
+            Raw::Text(text) => each(text, b'\n', &mut |line| {
+                each(line, b'|', &mut |part| parts.push(part));
+            }),
             other => {
                 self.mistyped("an array of strings", other);
                 return None;

@@ -3,7 +3,7 @@
 use super::color;
 use super::field::Field;
 use super::layer::{Layer, Source, Values};
-use crate::engine::text;
+use crate::engine::text::{self, cut::each};
 use crate::engine::view_model::{LauncherView, ThemeView};
 use karta_protocol::API_BASE;
 
@@ -82,8 +82,11 @@ impl Config {
 
     /// Suggested prompts.
     pub fn prompts(&self) -> Vec<String> {
-        let lines = self.text(Field::SuggestedPrompts).lines();
-        lines.map(String::from).collect()
+        let mut prompts = Vec::new();
+        each(self.text(Field::SuggestedPrompts), b'\n', &mut |prompt| {
+            prompts.push(String::from(prompt));
+        });
+        prompts
     }
 
     /// Public key. None: the page has not given one yet.

@@ -11,7 +11,7 @@ use crate::engine::limits::{
     PEER_GOOD_MS, PONG_DEADLINE_MS, RESTART_DEADLINE_MS,
 };
 use crate::engine::session::ice::servers;
-use crate::engine::text::cut::cut;
+use crate::engine::text::cut::{cut, each};
 use karta_protocol::{EventType, PING_INTERVAL_MS, SessionEvent, client};
 
 #[derive(Default)]
@@ -225,10 +225,12 @@ impl Panel {
         };
         let token = Some(token.clone());
         let mut fragment = String::new();
-        for line in sdp.lines().filter(|line| line.starts_with("a=ice-")) {
-            fragment.push_str(line);
-            fragment.push_str("\r\n");
-        }
+        each(sdp, b'\n', &mut |line| {
+            if line.starts_with("a=ice-") {
+                fragment.push_str(line.trim_ascii_end());
+                fragment.push_str("\r\n");
+            }
+        });
         let body = Body::Fragment(fragment);
         let request = cx.http(Method::Patch, url, token, body, Expect::Answer, false);
         self.awaited(request, Purpose::Connect(id), cx);

@@ -2,7 +2,7 @@
 
 use super::span::inline;
 use super::{Doc, Tag};
-use crate::engine::text::cut::cut;
+use crate::engine::text::cut::each;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Open {
@@ -34,12 +34,7 @@ pub(super) fn parse(text: &str, streaming: bool) -> Doc {
         open: Open::Nothing,
         text: String::new(),
     };
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (line, next) = cut(rest, b'\n');
-        blocks.line(line);
-        rest = next;
-    }
+    each(text, b'\n', &mut |line| blocks.line(line));
     blocks.close(streaming);
     blocks.doc
 }

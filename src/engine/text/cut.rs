@@ -8,6 +8,16 @@ pub fn cut(text: &str, mark: u8) -> (&str, &str) {
     (before, text.get(at + 1..).unwrap_or(""))
 }
 
+/// Hands over what stands between the marks, in order; nothing where a mark is the end.
+pub fn each<'a>(text: &'a str, mark: u8, take: &mut dyn FnMut(&'a str)) {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (piece, others) = cut(rest, mark);
+        take(piece);
+        rest = others;
+    }
+}
+
 /// A whole number at the start; 0 where there is none, and the largest where it is too large.
 pub fn digits(text: &str) -> u64 {
     let digits = text.bytes().take_while(u8::is_ascii_digit);
@@ -31,6 +41,20 @@ mod tests {
             ("", ("", "")),
         ] {
             assert_eq!(cut(text, b':'), expected);
+        }
+    }
+
+    #[test]
+    fn pieces_come_in_order() {
+        for (text, expected) in [
+            ("a\nb\n", vec!["a", "b"]),
+            ("\na\n\nb", vec!["", "a", "", "b"]),
+            ("é", vec!["é"]),
+            ("", vec![]),
+        ] {
+            let mut pieces = Vec::new();
+            each(text, b'\n', &mut |piece| pieces.push(piece));
+            assert_eq!(pieces, expected, "{text:?}");
         }
     }
 

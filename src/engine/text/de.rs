@@ -8,7 +8,6 @@ pub static LAUNCHER: LauncherWords = LauncherWords {
 };
 
 pub static WORDS: Words = Words {
-    language: "de",
     assistant: "Assistent",
     close: "Chat schließen",
     send: "Nachricht senden",
@@ -20,13 +19,11 @@ pub static WORDS: Words = Words {
     typing: "schreibt",
     unread: "ungelesen",
     new_messages: "Neue Nachrichten",
-    sending: "Wird gesendet…",
     not_sent: "Nicht gesendet.",
     resend: "Erneut senden",
     stopped: "Abgebrochen",
     answer_failed: "Diese Antwort ist fehlgeschlagen.",
     sources: "Quellen",
-    new_tab: "öffnet in neuem Tab",
     person: "Mit einem Menschen sprechen",
     online: "Online",
     connecting: "Verbinden…",
@@ -42,7 +39,6 @@ pub static WORDS: Words = Words {
     sign_in: "Bitte melden Sie sich auf dieser Seite an, um mit uns zu chatten.",
     identity_failed: "Wir konnten Sie leider nicht zuordnen. Bitte melden Sie sich erneut an.",
     retry: "Erneut versuchen",
-    too_long: "Diese Nachricht ist zu lang.",
     call: "Sprechen",
     end_call: "Gespräch beenden",
     mute: "Mikrofon stummschalten",

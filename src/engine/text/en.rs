@@ -8,7 +8,6 @@ pub static LAUNCHER: LauncherWords = LauncherWords {
 };
 
 pub static WORDS: Words = Words {
-    language: "en",
     assistant: "Assistant",
     close: "Close chat",
     send: "Send message",
@@ -20,13 +19,11 @@ pub static WORDS: Words = Words {
     typing: "is typing",
     unread: "unread",
     new_messages: "New messages",
-    sending: "Sending…",
     not_sent: "Not sent.",
     resend: "Send again",
     stopped: "Stopped",
     answer_failed: "This answer failed.",
     sources: "Sources",
-    new_tab: "opens in a new tab",
     person: "Talk to a person",
     online: "Online",
     connecting: "Connecting…",
@@ -42,7 +39,6 @@ pub static WORDS: Words = Words {
     sign_in: "Please sign in on this site to chat with us.",
     identity_failed: "Sorry, we could not confirm who you are. Please sign in again.",
     retry: "Try again",
-    too_long: "This message is too long.",
     call: "Talk",
     end_call: "End call",
     mute: "Mute microphone",
