@@ -70,6 +70,7 @@ extern "C" {
     pub fn text(node: Node, name: &str) -> String;
     pub fn call(node: Node, method: &str);
     pub fn pass(from: Node, to: Node);
+    pub fn element(node: Node) -> JsValue;
     pub fn enter(node: Node, keep: usize);
     pub fn open(tag: &str);
     pub fn close();

@@ -123,7 +123,7 @@ impl Edge for BrowserEdge {
             Effect::OpenMic(id) => {
                 // What the visitor should have read is on screen before the browser asks.
                 self.flush(machine);
-                media::open(id.0);
+                media::open(*id);
             }
             Effect::CloseMic(id) => media::hang(id.0),
             Effect::Talk(id) => {

@@ -4,13 +4,13 @@
  * microphone from. Decides nothing: when to ask, whom to connect and when to be silent is said by the engine. No promise of ours is left
  * unhandled, because the page would see it.
  */
-import { nodes } from "./dom/nodes.js";
 
 /** Told of what happens, by the numbers of media.rs. @type {(news: number, mic: number) => void} */
 let tell;
-/** Numbers of the nodes: the meter, and the list of microphones. */
-let meter = 0;
-let choice = 0;
+/** On screen: the meter, and the list of microphones. @type {HTMLElement} */
+let meter;
+/** @type {HTMLSelectElement} */
+let choice;
 /** The microphone that is asked for or live; 0: none. */
 let wanted = 0;
 let muted = false;
@@ -31,11 +31,9 @@ const { mediaDevices } = navigator;
 
 export const possible = () => !!mediaDevices;
 
-/** @param {typeof tell} hear @param {AbortSignal} signal @param {number} meter_ @param {number} choice_ */
-export const attend = (hear, signal, meter_, choice_) => {
+/** @param {typeof tell} hear @param {AbortSignal} signal */
+export const attend = (hear, signal) => {
   tell = hear;
-  meter = meter_;
-  choice = choice_;
   // Of an instance that has crashed nothing may go on recording.
   signal.addEventListener("abort", () => hang(wanted));
 };
@@ -44,19 +42,25 @@ export const attend = (hear, signal, meter_, choice_) => {
 const list = async () => {
   try {
     const devices = (await mediaDevices.enumerateDevices()).filter((device) => device.kind == "audioinput");
-    const select = nodes[choice];
     const used = mic?.getSettings().deviceId;
-    select.replaceChildren(...devices.map(({ label, deviceId }) => new Option(label, deviceId, false, deviceId == used)));
-    select.parentNode.hidden = !devices[1];
-    select.onchange = () => open(wanted, select.value);
+    choice.replaceChildren(...devices.map(({ label, deviceId }) => new Option(label, deviceId, false, deviceId == used)));
+    /** @type {HTMLElement} */ (choice.parentNode).hidden = !devices[1];
   } catch {}
 };
 
 /** What the browser's exceptions mean to media.rs; any other is a microphone that is there and cannot be had. @type {Record<string, number>} */
 const REFUSALS = { NotAllowedError: 0, policy: 1, SecurityError: 1, NotFoundError: 2, OverconstrainedError: 2 };
 
+/** @param {number} id @param {HTMLElement} meter_ @param {HTMLSelectElement} choice_ */
+export const openMic = (id, meter_, choice_) => {
+  meter = meter_;
+  choice = choice_;
+  choice.onchange = () => ask(id, choice.value);
+  ask(id);
+};
+
 /** @param {number} id @param {string} [exact]  which one */
-export const open = async (id, exact) => {
+const ask = async (id, exact) => {
   wanted = id;
   try {
     const policy = /** @type {any} */ (document).featurePolicy;
@@ -125,7 +129,7 @@ export const talk = (peer) => {
   play();
   listen(1, heard);
   timer ||= setInterval(() => {
-    if (!document.hidden) nodes[meter].style.setProperty("--level", Math.max(...ears.map(level)));
+    if (!document.hidden) meter.style.setProperty("--level", Math.max(...ears.map(level)));
   }, 80);
 };
 

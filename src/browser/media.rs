@@ -1,5 +1,6 @@
 //! A call's microphone, sound and meter: `media.js` does it, here are its names and what it tells.
 
+use super::dom::element;
 use super::dom::panel::{DEVICE, METER};
 use super::inbox;
 use crate::engine::effect::Id;
@@ -11,8 +12,9 @@ use wasm_bindgen::prelude::*;
 extern "C" {
     /// Insecure pages have no microphones.
     pub fn possible() -> bool;
-    fn attend(hear: &JsValue, signal: &JsValue, meter: u32, choice: u32);
-    pub fn open(mic: u32);
+    fn attend(hear: &JsValue, signal: &JsValue);
+    #[wasm_bindgen(js_name = openMic)]
+    fn open_mic(mic: u32, meter: &JsValue, choice: &JsValue);
     pub fn hang(mic: u32);
     pub fn mute(on: bool);
     pub fn hush(on: bool);
@@ -46,7 +48,12 @@ impl Media {
             NEWS.get(news)
                 .is_some_and(|news| inbox::post(Msg::Mic { id, news: *news }))
         });
-        attend(hear.as_ref(), signal, METER, DEVICE);
+        attend(hear.as_ref(), signal);
         Media { _hear: hear }
     }
+}
+
+/// Once the panel is drawn: the meter and the list of microphones are its elements.
+pub fn open(mic: Id) {
+    open_mic(mic.0, &element(METER), &element(DEVICE));
 }

@@ -6,7 +6,7 @@
  */
 
 /** By number: 0 the cursor, 1 the shadow root, 2 the visual viewport, from 3 the elements as the templates count them. @type {any[]} */
-export const nodes = [];
+const nodes = [];
 /** @type {HTMLElement} */
 let host;
 /** Told of what the visitor does: kind, number of the node; true: that was ours. @type {(kind: number, node: number) => boolean} */
@@ -57,6 +57,9 @@ export const get = (id, name) => nodes[id][name];
 
 /** @param {number} id @param {string} method */
 export const call = (id, method) => nodes[id][method]();
+
+/** @param {number} id @returns {any} */
+export const element = (id) => nodes[id];
 
 /** The focus inside a node that is about to be hidden goes to another. @param {number} from @param {number} to */
 export const pass = (from, to) => nodes[from].contains(nodes[1].activeElement) && nodes[to].focus();
