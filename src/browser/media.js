@@ -93,7 +93,7 @@ export const hang = (id) => {
   wanted = 0;
   muted = false;
   mic?.stop();
-  mediaDevices.removeEventListener("devicechange", list);
+  mediaDevices?.removeEventListener("devicechange", list);
   sender?.replaceTrack(null).catch(noop);
   if (sound) sound.srcObject = null;
   clearInterval(timer);

@@ -90,7 +90,9 @@ impl Panel {
             Msg::PeerClosed { id, reason: _ } => self.peer_closed(id, cx),
             Msg::PeerShaken { id } => self.peer_shaken(id, cx),
             Msg::Mic { id, news } => self.mic_news(id, news, cx),
-            Msg::NetworkChanged => self.probe_peer(cx),
+            // For text there is time; browsers also say so when only the speed is another.
+            Msg::NetworkChanged if self.voice.is_on() => self.probe_peer(cx),
+            Msg::NetworkChanged => {}
             Msg::TimerFired(timer) => self.timer_fired(timer, cx),
             Msg::Online => self.network_is_back(cx),
             Msg::Offline => cx.render(),

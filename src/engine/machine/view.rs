@@ -38,6 +38,7 @@ impl Panel {
     fn view<'a>(&'a self, core: &'a Core) -> PanelView<'a> {
         let (config, words) = (&core.config, core.words);
         let (status, status_tone) = self.status(core);
+        let enabled = self.limit.is_none() && core.halt.is_none();
         PanelView {
             open: self.open,
             title: config.get(Field::AgentName).unwrap_or(words.assistant),
@@ -57,10 +58,13 @@ impl Panel {
             },
             composer: ComposerView {
                 placeholder: words.placeholder,
-                enabled: self.limit.is_none() && core.halt.is_none(),
+                enabled,
                 max_bytes: MESSAGE_MAX_BYTES,
                 can_stop: self.log.running(),
-                can_talk: config.get(Field::Voice).is_some() && core.webrtc && core.microphone,
+                can_talk: enabled
+                    && core.webrtc
+                    && core.microphone
+                    && config.get(Field::Voice).is_some(),
             },
             footer: config.get(Field::Footer),
             privacy_notice: config.get(Field::PrivacyNotice),

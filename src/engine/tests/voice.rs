@@ -375,9 +375,15 @@ fn limit_reached_in_a_call_locks_with_its_seconds() {
     );
     assert!(world.banner().is_some_and(|words| words.ends_with("1:05")));
     assert_eq!(closed(&world, id), 1);
-    world.send(Msg::Ui(Ui::VoicePressed));
+    assert!(!world.panel().composer.can_talk, "nor can the visitor talk");
+    world.call(Command::StartVoice);
     assert_eq!(asked(&world), 0);
     assert_eq!(reasons(&world), ["limit_reached", "limit_reached"]);
+    live(&mut world, 66);
+    assert_eq!(
+        (world.banner(), world.panel().composer.can_talk),
+        (None, true)
+    );
 }
 
 #[test]

@@ -257,6 +257,9 @@ fn network_that_comes_back_restarts_what_is_there() {
     assert_eq!(world.frames().len(), 1, "it is asked");
     world.advance(RESTART_DEADLINE_MS);
     assert_eq!(shown(&world), Some("reconnecting"));
+    let mut quiet = ready();
+    quiet.send(Msg::NetworkChanged);
+    assert_eq!(quiet.frames().len(), 0, "text has time");
 }
 
 #[test]
