@@ -16,6 +16,12 @@ pub const ANSWER_MAX_BYTES: usize = 64 * 1024;
 #[async_trait]
 pub trait Runtime: Send + Sync {
     async fn answer(&self, turn: Turn, sink: &dyn Sink) -> Result<Answer, AgentFailure>;
+
+    /// No less than what this turn may use up, as far as it is known before it begins: excerpts and what files say are counted at
+    /// their bounds. `unwritten`: bytes of an answer that is still being written and will stand before this one.
+    fn at_most(&self, _turn: &Turn, _unwritten: usize) -> Usage {
+        Usage::default()
+    }
 }
 
 /// Where the answer's text goes, piece by piece as it is made.

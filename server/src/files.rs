@@ -29,7 +29,7 @@ const SETTLED: Duration = Duration::from_secs(5 * 60);
 /// What is sent at once of a file.
 const PIECE: usize = 64 * 1024;
 /// How much of a file's text a model gets to see.
-const TEXT_MAX_BYTES: usize = 4_000;
+pub const TEXT_MAX_BYTES: usize = 4_000;
 
 /// The folder. Cheap to clone.
 #[derive(Clone, Debug)]

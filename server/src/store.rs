@@ -2,6 +2,7 @@
 //! No policy here: who may do what is decided above.
 
 use crate::auth::signing::Generation;
+use crate::money::{Money, Prices};
 use async_trait::async_trait;
 use karta_protocol::{AuthMode, SessionEvent, SessionInfo};
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ pub mod query;
 pub mod sqlite;
 pub mod stem;
 
-pub use charge::{Charge, Count, Minutes, Over};
+pub use charge::{Aside, Charge, Count, Measure, Minutes, Over};
 
 /// The database refused or failed. Carries no user data.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +83,22 @@ pub struct Caps {
     /// Input and output tokens together, as the model's provider counts them.
     pub tokens_per_day: Option<u64>,
     pub tokens_per_month: Option<u64>,
+    /// Money, by the prices of the agents; in whatever currency those are.
+    #[schema(value_type = Option<String>)]
+    pub spend_per_day: Option<Money>,
+    #[schema(value_type = Option<String>)]
+    pub spend_per_month: Option<Money>,
+}
+
+impl Caps {
+    pub fn bounds_spend(&self) -> bool {
+        self.spend_per_day.is_some() || self.spend_per_month.is_some()
+    }
+
+    /// Whether what a turn costs matters.
+    pub fn bounds_cost(&self) -> bool {
+        self.bounds_spend() || self.tokens_per_day.is_some() || self.tokens_per_month.is_some()
+    }
 }
 
 /// What a rotation has replaced, and how long it is still taken.
@@ -120,6 +137,11 @@ pub struct Agent {
     pub runtime: String,
     pub model: Option<String>,
     pub temperature: Option<f32>,
+    /// Longest answer that is asked for. None: [`Agent::MAX_TOKENS`].
+    pub max_tokens: Option<u32>,
+    /// For a million tokens.
+    pub input_price: Option<Money>,
+    pub output_price: Option<Money>,
     /// How long a turn waits after the visitor's last message, so that several quick ones are answered together.
     pub response_delay_ms: u32,
     /// Conversations are deleted this many days after they were last used. None: kept.
@@ -131,6 +153,28 @@ pub struct Agent {
     pub widget_enabled: bool,
     pub auth_mode: AuthMode,
     pub created_ms: u64,
+}
+
+impl Agent {
+    /// Three thousand words: longer than anybody reads in a chat.
+    pub const MAX_TOKENS: u32 = 4_096;
+
+    pub fn max_tokens(&self) -> u32 {
+        self.max_tokens.unwrap_or(Self::MAX_TOKENS)
+    }
+
+    /// What its model costs. None: nobody has said.
+    pub fn prices(&self) -> Option<Prices> {
+        Some(Prices {
+            input: self.input_price?,
+            output: self.output_price?,
+        })
+    }
+
+    /// Whether answers of it may cost money that nobody can count.
+    pub fn is_unpriced(&self) -> bool {
+        self.runtime != "builtin" && self.prices().is_none()
+    }
 }
 
 /// One piece of the owner's documents.

@@ -2,6 +2,7 @@
 //! secrets have no field here. Shapes only: who may see them is decided by the caller.
 
 use crate::auth::policy::Standing;
+use crate::money::Money;
 use crate::service::conversations::Conversation;
 use crate::service::keys::CreatedKey;
 use crate::service::knowledge::AddedDocument;
@@ -96,6 +97,13 @@ pub struct AgentView {
     pub runtime: String,
     pub model: Option<String>,
     pub temperature: Option<f32>,
+    /// Longest answer; null: 4096.
+    pub max_tokens: Option<u32>,
+    /// For a million tokens, a decimal; null: nobody has said.
+    #[schema(value_type = Option<String>)]
+    pub input_price: Option<Money>,
+    #[schema(value_type = Option<String>)]
+    pub output_price: Option<Money>,
     /// How long a turn waits for more messages.
     pub response_delay_ms: u32,
     /// null: conversations are kept.
@@ -224,6 +232,9 @@ impl AgentView {
             runtime: agent.runtime,
             model: agent.model,
             temperature: agent.temperature,
+            max_tokens: agent.max_tokens,
+            input_price: agent.input_price,
+            output_price: agent.output_price,
             response_delay_ms: agent.response_delay_ms,
             retention_days: agent.retention_days,
             voice: match agent.voice.as_str() {

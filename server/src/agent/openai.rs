@@ -69,15 +69,16 @@ impl OpenAi {
             input_tokens: tokens_in(&body["messages"].to_string()),
             output_tokens: 0,
         });
-        let response = self.post(&body).await?;
-        // Some older servers refuse what they do not know. The usage is worth less than the answer.
-        if matches!(
-            response.status(),
-            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
-        ) && let Some(fields) = body.as_object_mut()
-        {
-            fields.remove("stream_options");
-            return self.post(&body).await;
+        let mut response = self.post(&body).await?;
+        for shape in prompt::OTHER_SHAPES {
+            if !matches!(
+                response.status(),
+                StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+            ) {
+                break;
+            }
+            shape(&mut body);
+            response = self.post(&body).await?;
         }
         Ok(response)
     }
@@ -138,6 +139,13 @@ impl OpenAi {
 
 #[async_trait]
 impl Runtime for OpenAi {
+    fn at_most(&self, turn: &Turn, unwritten: usize) -> Usage {
+        Usage {
+            input_tokens: prompt::tokens_at_most(turn, unwritten),
+            output_tokens: u64::from(turn.agent.max_tokens()),
+        }
+    }
+
     async fn answer(&self, turn: Turn, sink: &dyn Sink) -> Result<Answer, AgentFailure> {
         let question = turn.questions.join("\n");
         let found = self

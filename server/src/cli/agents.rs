@@ -2,6 +2,7 @@
 
 use super::table::table;
 use super::{Output, json, parse_wish, shown};
+use crate::money::Money;
 use crate::service::agents::{self, AgentChange};
 use crate::service::patch::Patch;
 use crate::service::{ACCOUNT, ServiceError, knowledge};
@@ -73,6 +74,15 @@ pub struct Settings {
     /// 0 (exact) to 2 (loose).
     #[arg(long, value_parser = parse_wish::<f32>)]
     temperature: Option<Patch<f32>>,
+    /// Longest answer, in tokens (16 to 65536; 4096 where nothing is said).
+    #[arg(long, value_name = "TOKENS", value_parser = parse_wish::<u32>)]
+    max_tokens: Option<Patch<u32>>,
+    /// What a million tokens cost that the model reads, like 0.15. In the currency of your caps.
+    #[arg(long, value_name = "MONEY", value_parser = parse_wish::<Money>)]
+    input_price: Option<Patch<Money>>,
+    /// What a million tokens cost that the model writes.
+    #[arg(long, value_name = "MONEY", value_parser = parse_wish::<Money>)]
+    output_price: Option<Patch<Money>>,
     /// Wait this long after a visitor's last message, so that several quick ones are answered together (0 to 30000).
     #[arg(long, value_name = "MS")]
     response_delay_ms: Option<u32>,
@@ -204,6 +214,9 @@ fn change(name: Option<String>, settings: Settings) -> AgentChange {
         runtime: settings.runtime,
         model: settings.model,
         temperature: settings.temperature.unwrap_or_default(),
+        max_tokens: settings.max_tokens.unwrap_or_default(),
+        input_price: settings.input_price.unwrap_or_default(),
+        output_price: settings.output_price.unwrap_or_default(),
         response_delay_ms: settings.response_delay_ms,
         retention_days: settings.retention_days,
         voice: settings.voice,

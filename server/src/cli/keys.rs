@@ -4,6 +4,7 @@ use super::agents::Switch;
 use super::table::table;
 use super::{Output, json, shown, wish};
 use crate::auth::master::MasterKey;
+use crate::money::Money;
 use crate::service::caps::CapsChange;
 use crate::service::keys::{self, KeyChange, NewKey};
 use crate::service::patch::Patch;
@@ -138,6 +139,11 @@ pub struct CapChange {
     tokens_per_day: Option<Patch<u64>>,
     #[arg(long, value_name = "N", value_parser = cap::<u64>)]
     tokens_per_month: Option<Patch<u64>>,
+    /// Money, like 25.00, by the prices of the agents that the key reaches.
+    #[arg(long, value_name = "MONEY", value_parser = cap::<Money>)]
+    spend_per_day: Option<Patch<Money>>,
+    #[arg(long, value_name = "MONEY", value_parser = cap::<Money>)]
+    spend_per_month: Option<Patch<Money>>,
 }
 
 /// A number, or `off`.
@@ -161,6 +167,8 @@ impl From<CapChange> for CapsChange {
             minutes_per_month: change.minutes_per_month.unwrap_or_default(),
             tokens_per_day: change.tokens_per_day.unwrap_or_default(),
             tokens_per_month: change.tokens_per_month.unwrap_or_default(),
+            spend_per_day: change.spend_per_day.unwrap_or_default(),
+            spend_per_month: change.spend_per_month.unwrap_or_default(),
         }
     }
 }

@@ -186,6 +186,54 @@ async fn wrong_orders_say_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_cap_in_money_wants_the_prices_of_every_agent_it_reaches() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path();
+    let create = "keys create --name Shop --origin https://shop.example";
+    let made = run_json(dir, &create.split(' ').collect::<Vec<_>>()).await;
+    let key = made["public_key"].as_str().expect("a key");
+    let limit = ["keys", "limit", key, "--spend-per-day", "25.50"];
+    refused(dir, &limit, "agents update a_first --input-price").await;
+    let capped = format!("{create} --spend-per-month 1");
+    refused(dir, &capped.split(' ').collect::<Vec<_>>(), "a_first").await;
+
+    let update = |rest: &'static str| {
+        ["agents", "update", "a_first"]
+            .into_iter()
+            .chain(rest.split(' '))
+            .collect::<Vec<_>>()
+    };
+    refused(dir, &update("--input-price 0.15"), "both prices").await;
+    let priced = run_json(dir, &update("--input-price 0.15 --output-price 0.600")).await;
+    assert_eq!(
+        (&priced["input_price"], &priced["output_price"]),
+        (&"0.15".into(), &"0.6".into())
+    );
+    let set = run_json(dir, &limit).await;
+    assert_eq!(set["caps"]["spend_per_day"], "25.5");
+    // From now on none may come without.
+    let gone = [
+        "agents",
+        "update",
+        "a_first",
+        "--input-price",
+        "",
+        "--output-price",
+        "",
+    ];
+    refused(dir, &gone, "cap in money").await;
+    refused(dir, &["agents", "create", "--name", "Bo"], "cap in money").await;
+    let free = ["agents", "create", "--name", "Bo", "--runtime", "builtin"];
+    let bo = run_json(dir, &free).await;
+    let bo = bo["id"].as_str().expect("an id");
+    let auto = ["agents", "update", bo, "--runtime", "auto"];
+    refused(dir, &auto, "cap in money").await;
+    run_json(dir, &["keys", "limit", key, "--spend-per-day", "off"]).await;
+    run_json(dir, &auto).await;
+    run_json(dir, &gone).await;
+}
+
+#[tokio::test]
 async fn caps_are_set_one_by_one_and_taken_off() {
     let dir = tempfile::tempdir().expect("a directory");
     let dir = dir.path();

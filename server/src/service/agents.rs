@@ -1,7 +1,8 @@
 //! Agents: made, listed, changed.
 
 use super::patch::Patch;
-use super::{CHANGING, ServiceError, image_address, knowledge, line};
+use super::{CHANGING, ServiceError, caps, image_address, knowledge, line};
+use crate::money::Money;
 use crate::store::{Agent, Store, new_id, now_ms};
 use crate::voice::engine::CHOICES;
 use karta_protocol::AuthMode;
@@ -9,6 +10,8 @@ use karta_protocol::AuthMode;
 /// The agent that a new server begins with.
 const FIRST_ID: &str = "a_first";
 const PROMPTS_MAX: usize = 6;
+/// Longer answers than the longest are cut anyway (`agent::ANSWER_MAX_BYTES`).
+const MAX_TOKENS: std::ops::RangeInclusive<u32> = 16..=65_536;
 /// A visitor who waits longer believes that nobody is there.
 pub const RESPONSE_DELAY_MAX_MS: u32 = 30_000;
 /// Ten years: longer is for ever.
@@ -25,6 +28,10 @@ pub struct AgentChange {
     pub runtime: Option<String>,
     pub model: Option<String>,
     pub temperature: Patch<f32>,
+    pub max_tokens: Patch<u32>,
+    /// For a million tokens; both or none.
+    pub input_price: Patch<Money>,
+    pub output_price: Patch<Money>,
     /// 0: at once.
     pub response_delay_ms: Option<u32>,
     /// 0: conversations are kept.
@@ -147,6 +154,7 @@ async fn save(
         knowledge::require_all(store, account, ids).await?;
     }
     let agent = changed(agent, change)?;
+    caps::require_priced(store, &agent).await?;
     store.put_agent(&agent).await?;
     if let Some(ids) = ticks {
         store.tick_documents(&agent.id, &ids).await?;
@@ -206,6 +214,23 @@ fn changed(mut agent: Agent, change: AgentChange) -> Result<Agent, ServiceError>
         ));
     }
     change.temperature.apply(&mut agent.temperature);
+    if let Patch::Set(tokens) = change.max_tokens
+        && !MAX_TOKENS.contains(&tokens)
+    {
+        return Err(ServiceError::Invalid(format!(
+            "an answer may have {} to {} tokens",
+            MAX_TOKENS.start(),
+            MAX_TOKENS.end()
+        )));
+    }
+    change.max_tokens.apply(&mut agent.max_tokens);
+    change.input_price.apply(&mut agent.input_price);
+    change.output_price.apply(&mut agent.output_price);
+    if agent.input_price.is_some() != agent.output_price.is_some() {
+        return Err(ServiceError::Invalid(
+            "give both prices for a million tokens, input and output, or neither".into(),
+        ));
+    }
     if let Some(delay_ms) = change.response_delay_ms {
         if delay_ms > RESPONSE_DELAY_MAX_MS {
             return Err(ServiceError::Invalid(format!(

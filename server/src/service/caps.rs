@@ -1,7 +1,9 @@
 //! What a key may use up, changed field by field. Counting is [`crate::session`]'s.
 
+use super::ServiceError;
 use super::patch::Patch;
-use crate::store::Caps;
+use crate::money::Money;
+use crate::store::{Agent, Caps, Store, WidgetKey};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -33,6 +35,13 @@ pub struct CapsChange {
     #[serde(default)]
     #[schema(value_type = Option<u64>)]
     pub tokens_per_month: Patch<u64>,
+    /// Money, like `"25.00"`: needs the agents' prices.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub spend_per_day: Patch<Money>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub spend_per_month: Patch<Money>,
 }
 
 impl CapsChange {
@@ -45,5 +54,51 @@ impl CapsChange {
         self.minutes_per_month.apply(&mut caps.minutes_per_month);
         self.tokens_per_day.apply(&mut caps.tokens_per_day);
         self.tokens_per_month.apply(&mut caps.tokens_per_month);
+        self.spend_per_day.apply(&mut caps.spend_per_day);
+        self.spend_per_month.apply(&mut caps.spend_per_month);
     }
+}
+
+/// A cap in money holds only if what every agent costs is known that the key can reach.
+pub async fn require_prices(store: &dyn Store, key: &WidgetKey) -> Result<(), ServiceError> {
+    if !key.caps.bounds_spend() {
+        return Ok(());
+    }
+    let agents = store.agents(&key.account).await?;
+    match agents
+        .iter()
+        .find(|agent| reaches(key, agent) && agent.is_unpriced())
+    {
+        None => Ok(()),
+        Some(agent) => Err(unpriced(agent, key)),
+    }
+}
+
+/// The same, seen from an agent that is about to be written.
+pub async fn require_priced(store: &dyn Store, agent: &Agent) -> Result<(), ServiceError> {
+    if !agent.is_unpriced() {
+        return Ok(());
+    }
+    let keys = store.keys(&agent.account).await?;
+    match keys
+        .iter()
+        .find(|key| key.caps.bounds_spend() && reaches(key, agent))
+    {
+        None => Ok(()),
+        Some(key) => Err(unpriced(agent, key)),
+    }
+}
+
+fn reaches(key: &WidgetKey, agent: &Agent) -> bool {
+    key.agent_id
+        .as_ref()
+        .is_none_or(|pinned| *pinned == agent.id)
+}
+
+fn unpriced(agent: &Agent, key: &WidgetKey) -> ServiceError {
+    ServiceError::Invalid(format!(
+        "the key \"{}\" has a cap in money and reaches the agent \"{}\" ({}), but nobody has said what its model costs: \
+         give the agent its input_price and output_price for a million tokens (`agents update {} --input-price 0.15 --output-price 0.60`; 0 where it is free)",
+        key.name, agent.name, agent.id, agent.id
+    ))
 }

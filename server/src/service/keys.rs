@@ -1,6 +1,6 @@
 //! Widget keys: made, listed, changed, deleted. Their secrets are in [`super::secrets`].
 
-use super::caps::CapsChange;
+use super::caps::{self, CapsChange};
 use super::patch::Patch;
 use super::{CHANGING, ServiceError, known_agent, line, secrets};
 use crate::auth::master::MasterKey;
@@ -67,6 +67,7 @@ pub async fn create(
         created_ms: now_ms(),
         ..WidgetKey::default()
     };
+    caps::require_prices(store, &key).await?;
     store.put_key(&key).await?;
     Ok(CreatedKey {
         key,
@@ -111,6 +112,7 @@ pub async fn update(
         key.identification_required = required;
     }
     change.caps.apply(&mut key.caps);
+    caps::require_prices(store, &key).await?;
     store.put_key(&key).await?;
     Ok(key)
 }
@@ -157,6 +159,7 @@ pub async fn set_caps(
     let _changing = CHANGING.lock().await;
     let mut found = get(store, account, key).await?;
     found.caps = caps;
+    super::caps::require_prices(store, &found).await?;
     store.put_key(&found).await?;
     Ok(found)
 }

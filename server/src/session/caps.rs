@@ -4,15 +4,14 @@
 
 use super::Principal;
 use crate::error::Fault;
-use crate::store::{Caps, Charge, Count, Minutes, Over, WidgetKey};
+use crate::money::{Money, Prices};
+use crate::store::{Aside, Caps, Charge, Count, Measure, Minutes, Over, WidgetKey};
 use karta_protocol::{ErrorCode, EventType, SessionEvent, Usage};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 /// Where only the cap per visitor is set: an address may be a whole office, but not a whole town.
 const VISITORS_PER_ADDRESS: u32 = 10;
-/// Set aside for each turn that runs, since what it costs is known only at its end.
-const TOKENS_PER_RUNNING_TURN: u64 = 4_000;
-/// When a running turn has set aside the last tokens.
+/// When turns that are not over hold back the last tokens, or the last money.
 const RUNNING_TURN_SECONDS: u32 = 10;
 /// A clock that is set back a little must not forget the day.
 const KEPT_MS: u64 = 2 * DAY_MS;
@@ -57,15 +56,25 @@ pub fn session(key: &WidgetKey, now_ms: u64) -> Charge {
     }
 }
 
+/// The most that a turn may cost: it is held back until its end, when what it did cost is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Most {
+    pub tokens: u64,
+    /// Millionths of a unit of money. None: nobody has said what the agent's model costs.
+    pub micros: Option<u64>,
+}
+
 /// Something that the visitor says. `opens_turn`: nothing of theirs waits for an answer yet, so this will cost one more turn.
+/// `most`: of that turn, or of what this adds to the one that waits.
 pub fn message(
     key: &WidgetKey,
     who: &Principal,
     address: Option<&str>,
     opens_turn: bool,
+    most: Most,
     now_ms: u64,
 ) -> Charge {
-    let mut charge = retry(key, now_ms);
+    let mut charge = retry(key, most, now_ms);
     if !opens_turn {
         // The turn that it joins has been let in.
         charge.counts.clear();
@@ -78,34 +87,74 @@ pub fn message(
 }
 
 /// Another try at a turn that failed: it costs tokens and time, but no turn of the visitor's.
-pub fn retry(key: &WidgetKey, now_ms: u64) -> Charge {
+pub fn retry(key: &WidgetKey, most: Most, now_ms: u64) -> Charge {
+    let mut counts = tokens(&key.caps, now_ms);
+    counts.extend(spend(&key.caps, most.micros, now_ms));
     Charge {
-        counts: tokens(&key.caps, now_ms),
+        counts,
         minutes: Some(minutes(&key.caps, now_ms, now_ms)),
+        aside: aside(most),
         ..blank(&key.id, now_ms)
+    }
+}
+
+/// What is held back for it.
+pub fn aside(most: Most) -> Aside {
+    Aside {
+        tokens: most.tokens,
+        micros: most.micros.unwrap_or(0),
     }
 }
 
 /// A file: it costs time only, but nothing is taken from who has used up the key.
 pub fn file(key: &WidgetKey, now_ms: u64) -> Charge {
-    retry(key, now_ms)
+    // Not where the money is used up, but none is held back.
+    let most = Most {
+        tokens: 0,
+        micros: Some(1),
+    };
+    Charge {
+        aside: Aside::default(),
+        ..retry(key, most, now_ms)
+    }
 }
 
-/// The end of a turn that began at `from_ms`. Nothing is refused any more: what was used was used.
-pub fn turn_end(key_id: &str, usage: Usage, from_ms: u64, now_ms: u64) -> Charge {
+/// The end of a turn that began at `from_ms`, and what is held back for the next, if one waits. Nothing is refused any more: what was used was used.
+pub fn turn_end(key_id: &str, spent: Spent, next: Most, from_ms: u64, now_ms: u64) -> Charge {
     let caps = Caps::default();
-    let used = usage.input_tokens.saturating_add(usage.output_tokens);
-    let counts = tokens(&caps, now_ms).into_iter();
+    let used = (spent.usage.input_tokens).saturating_add(spent.usage.output_tokens);
+    let add = |counts: Vec<Count>, add: u64| {
+        counts.into_iter().map(move |count| Count {
+            add,
+            need: 0,
+            ..count
+        })
+    };
+    let tokens = add(tokens(&caps, now_ms), used);
+    let spend = add(spend(&caps, Some(0), now_ms), spent.micros());
     Charge {
-        counts: counts
-            .map(|count| Count {
-                add: used,
-                need: 0,
-                ..count
-            })
-            .collect(),
+        counts: tokens.chain(spend).collect(),
         minutes: Some(minutes(&caps, from_ms, now_ms)),
+        aside: aside(next),
         ..blank(key_id, now_ms)
+    }
+}
+
+/// What a turn cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    pub usage: Usage,
+    pub prices: Option<Prices>,
+}
+
+impl Spent {
+    fn micros(&self) -> u64 {
+        let Usage {
+            input_tokens,
+            output_tokens,
+        } = self.usage;
+        self.prices
+            .map_or(0, |prices| prices.cost_micros(input_tokens, output_tokens))
     }
 }
 
@@ -141,7 +190,28 @@ fn tokens(caps: &Caps, now_ms: u64) -> Vec<Count> {
     .into_iter()
     .map(|count| Count {
         need: 1,
-        need_per_running_turn: TOKENS_PER_RUNNING_TURN,
+        aside: Some(Measure::Tokens),
+        ..count
+    })
+    .collect()
+}
+
+/// As for tokens. A turn that costs nothing is not refused; one whose cost nobody can tell always is.
+fn spend(caps: &Caps, most_micros: Option<u64>, now_ms: u64) -> Vec<Count> {
+    let cap = |cap: Option<Money>| cap.map(Money::micros);
+    [
+        count("spend/day", Period::Day, cap(caps.spend_per_day), now_ms),
+        count(
+            "spend/month",
+            Period::Month,
+            cap(caps.spend_per_month),
+            now_ms,
+        ),
+    ]
+    .into_iter()
+    .map(|count| Count {
+        need: most_micros.map_or(u64::MAX, |micros| micros.min(1)),
+        aside: Some(Measure::Micros),
         ..count
     })
     .collect()
@@ -168,6 +238,7 @@ fn blank(key_id: &str, now_ms: u64) -> Charge {
         now_ms,
         counts: Vec::new(),
         minutes: None,
+        aside: Aside::default(),
     }
 }
 

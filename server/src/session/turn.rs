@@ -1,18 +1,20 @@
 //! Turns: what a client event does to a session, and the answer that follows. One turn at a time; what is asked meanwhile waits
 //! for the next, which takes all of it. A turn's end is one commit: the complete answer and `session.status_idle` together.
 
+use super::caps::{Most, Spent};
 use super::check::Order;
 use super::hub::{Gate, Hub};
 use super::wait::{self, Waiting};
 use super::words::{End, idle, last_words, running};
 use super::{Inner, Sender, caps, files, history};
-use crate::agent::{AgentFailure, Answer, Sink, Turn, tokens_in};
+use crate::agent::{ANSWER_MAX_BYTES, AgentFailure, Answer, Attachment, Sink, Turn, tokens_in};
 use crate::error::Fault;
-use crate::store::{Appended, Over, SessionRecord, StoreError, WidgetKey, new_id};
+use crate::money::Prices;
+use crate::store::{Agent, Appended, Caps, Over, SessionRecord, StoreError, WidgetKey, new_id};
 use futures::FutureExt as _;
 use karta_protocol::{Accepted, ErrorCode, EventType, SessionEvent, StopReason, Usage};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -67,7 +69,9 @@ pub async fn carry_out(
             // While a turn runs, or when nothing is left to answer, there is nothing to do: pressing twice is harmless.
             if gate.running.is_none() && unanswered(inner, id, &gate).await? {
                 let now_ms = inner.clock.now_ms();
-                let charge = caps::retry(&key_of(inner, record, sender).await?, now_ms);
+                let key = key_of(inner, record, sender).await?;
+                let most = at_most(inner, hub, record, &gate, &key.caps, Next::Turn(None)).await?;
+                let charge = caps::retry(&key, most, now_ms);
                 let events = [running()];
                 let appended = hub.commit_charged(&*inner.store, id, &mut gate, &events, charge);
                 if let Appended::Over(over) = appended.await? {
@@ -103,7 +107,13 @@ async fn say(
     let key = key_of(inner, record, sender).await?;
     let opens_turn = gate.asked_seq <= gate.turn_seq;
     let address = sender.address.as_deref();
-    let charge = caps::message(&key, &sender.who, address, opens_turn, now_ms);
+    let text = said.text.as_deref().unwrap_or_default();
+    let next = match opens_turn {
+        true => Next::Turn(Some(text)),
+        false => Next::More(text),
+    };
+    let most = at_most(inner, hub, record, gate, &key.caps, next).await?;
+    let charge = caps::message(&key, &sender.who, address, opens_turn, most, now_ms);
     let before = gate.waiting;
     gate.waiting = Some(Waiting::and(before, now_ms));
     let now = gate.running.is_none() && wait::left_ms(inner, record, gate).await == 0;
@@ -199,6 +209,96 @@ pub fn start(inner: &Arc<Inner>, hub: &Arc<Hub>, record: &SessionRecord, gate: &
     tasks.spawn(async move { run(&inner, &hub, &record, turn_seq, interrupted).await });
 }
 
+/// What is about to cost something.
+enum Next<'a> {
+    /// A whole turn, with what is said now.
+    Turn(Option<&'a str>),
+    /// More words for the one that waits.
+    More(&'a str),
+}
+
+/// The most that it may cost. Looked at only where a cap asks.
+async fn at_most(
+    inner: &Inner,
+    hub: &Hub,
+    record: &SessionRecord,
+    gate: &Gate,
+    caps: &Caps,
+    next: Next<'_>,
+) -> Result<Most, Fault> {
+    if !caps.bounds_cost() {
+        return Ok(Most {
+            micros: Some(0),
+            ..Most::default()
+        });
+    }
+    let agent = inner.store.agent(&record.agent_id).await?;
+    let agent = agent.unwrap_or_default();
+    let prices = agent.prices();
+    let Ok(runtime) = inner.runtimes.of(&agent) else {
+        // The turn will fail before it costs anything.
+        return Ok(Most {
+            micros: Some(0),
+            ..Most::default()
+        });
+    };
+    let free = runtime.at_most(&Turn::default(), 0) == Usage::default();
+    if caps.bounds_spend() && prices.is_none() && !free {
+        let agent = &agent.id;
+        tracing::error!(
+            agent,
+            "a key has a cap in money, but nobody has said what this agent's model costs: set its input and output price"
+        );
+    }
+    let usage = match next {
+        Next::More(text) if !free => Usage {
+            input_tokens: text.len() as u64,
+            output_tokens: 0,
+        },
+        Next::More(_) => Usage::default(),
+        Next::Turn(said) => {
+            let turn = turn_ahead(inner, hub, record, agent, said).await?;
+            let unwritten = gate.running.as_ref().map_or(0, |_| ANSWER_MAX_BYTES);
+            runtime.at_most(&turn, unwritten)
+        }
+    };
+    let cost = |p: Prices| p.cost_micros(usage.input_tokens, usage.output_tokens);
+    Ok(Most {
+        tokens: usage.input_tokens.saturating_add(usage.output_tokens),
+        micros: match free {
+            true => Some(0),
+            false => prices.map(cost),
+        },
+    })
+}
+
+/// The next turn, as far as the log tells. What files say is not read for this.
+async fn turn_ahead(
+    inner: &Inner,
+    hub: &Hub,
+    record: &SessionRecord,
+    agent: Agent,
+    said: Option<&str>,
+) -> Result<Turn, Fault> {
+    let after = hub.last_seq().saturating_sub(history::WINDOW);
+    let id = &record.info.id;
+    let conversation = history::read(&inner.store.events(id, after, usize::MAX).await?);
+    let mut questions = conversation.questions;
+    questions.extend(conversation.waiting);
+    questions.extend(said.map(str::to_owned));
+    let attachment = |file: history::Sent| Attachment {
+        name: file.name,
+        media_type: file.media_type,
+        ..Attachment::default()
+    };
+    Ok(Turn {
+        agent,
+        history: conversation.lines,
+        questions,
+        files: conversation.files.into_iter().map(attachment).collect(),
+    })
+}
+
 async fn unanswered(inner: &Inner, id: &str, gate: &Gate) -> Result<bool, Fault> {
     let last_seq = gate.asked_seq.max(gate.turn_seq);
     let events = inner
@@ -222,6 +322,7 @@ async fn run(
             hub,
             part_id: new_id("p"),
             spent: Mutex::default(),
+            prices: OnceLock::new(),
         };
         let answer = async {
             let answer = AssertUnwindSafe(answer(inner, record, turn_seq, &sink));
@@ -287,6 +388,8 @@ async fn answer(
         AgentFailure::Misconfigured(format!("the session's agent {agent_id} is gone"))
     })?;
     let runtime = inner.runtimes.of(&agent)?;
+    // As they are when the turn begins: first come, first kept.
+    let _ = sink.prices.set(agent.prices());
     let turn = Turn {
         agent,
         history: conversation.lines,
@@ -300,6 +403,7 @@ struct PartSink<'a> {
     hub: &'a Hub,
     part_id: String,
     spent: Mutex<Usage>,
+    prices: OnceLock<Option<Prices>>,
 }
 
 impl Sink for PartSink<'_> {
@@ -337,6 +441,16 @@ impl PartSink<'_> {
     }
 }
 
+/// What stays held back at a turn's end for the one that waits. Where nobody can tell, nothing: the message that waits was let in.
+async fn ahead(inner: &Inner, hub: &Hub, record: &SessionRecord, gate: &Gate) -> Most {
+    let key = inner.store.key_by_id(&record.key_id).await;
+    let Ok(Some(key)) = key else {
+        return Most::default();
+    };
+    let next = at_most(inner, hub, record, gate, &key.caps, Next::Turn(None)).await;
+    next.unwrap_or_default()
+}
+
 /// Commits the turn's end, trying until it is written or the server stops. Some: questions waited, and their turn has begun.
 async fn finish(
     inner: &Arc<Inner>,
@@ -349,7 +463,10 @@ async fn finish(
     let id = &record.info.id;
     let text = hub.written();
     let failed = matches!(end, End::Failed(_));
-    let usage = sink.usage(&end, &text);
+    let spent = Spent {
+        usage: sink.usage(&end, &text),
+        prices: sink.prices.get().copied().flatten(),
+    };
     let last_words = last_words(id, &sink.part_id, &text, end);
     let mut wait = FIRST_RETRY;
     loop {
@@ -361,7 +478,12 @@ async fn finish(
         if next {
             events.push(running());
         }
-        let charge = caps::turn_end(&record.key_id, usage, from_ms, inner.clock.now_ms());
+        let ahead = match waits {
+            true => ahead(inner, hub, record, &gate).await,
+            false => Most::default(),
+        };
+        let now_ms = inner.clock.now_ms();
+        let charge = caps::turn_end(&record.key_id, spent, ahead, from_ms, now_ms);
         let appended = hub.commit_charged(&*inner.store, id, &mut gate, &events, charge);
         match appended.await {
             Ok(_) => {

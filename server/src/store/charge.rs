@@ -9,6 +9,24 @@ pub struct Charge {
     pub counts: Vec<Count>,
     /// The session's time. A minute that is paid already costs nothing.
     pub minutes: Option<Minutes>,
+    /// What is held back for a turn of the session that has not begun yet. It joins what is held back for the one that runs; at
+    /// that one's end it is all that stays.
+    pub aside: Aside,
+}
+
+/// The most that turns may cost which are not over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Aside {
+    pub tokens: u64,
+    /// Millionths of a unit of money.
+    pub micros: u64,
+}
+
+/// What a counter counts of [`Aside`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    Tokens,
+    Micros,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,8 +48,8 @@ pub struct Count {
     pub add: u64,
     /// Refused where less than this is left.
     pub need: u64,
-    /// Set aside for each turn of the key that runs.
-    pub need_per_running_turn: u64,
+    /// What is held back for turns of the key counts as used, too.
+    pub aside: Option<Measure>,
     pub cap: Option<u64>,
 }
 
@@ -39,6 +57,6 @@ pub struct Count {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Over {
     pub name: String,
-    /// There is something left, but running turns may use it up.
+    /// There is something left, but turns that are not over may use it up.
     pub set_aside: bool,
 }

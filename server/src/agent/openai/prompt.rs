@@ -1,6 +1,7 @@
 //! The request's body: instruction, excerpts of the owner's documents, history within bounds, questions. Pure.
 
 use crate::agent::{Attachment, Line, Turn};
+use crate::files::TEXT_MAX_BYTES;
 use crate::store::Found;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -8,6 +9,12 @@ use std::fmt::Write as _;
 /// About 6,000 tokens each: small local models have 16,000 in all.
 const HISTORY_BYTES: usize = 24_000;
 const EXCERPTS_BYTES: usize = 8_000;
+/// Of our own words around instruction and excerpts.
+const SYSTEM_BYTES: usize = 512;
+/// Between two messages: line breaks, or what a provider marks sides with.
+const JOINT_BYTES: usize = 16;
+/// A file's note and the beginning of what it says, its marks made harmless.
+const ATTACHED_BYTES: usize = TEXT_MAX_BYTES + TEXT_MAX_BYTES / 12 + 256;
 
 const DEFAULT_INSTRUCTION: &str = "You are a friendly, direct assistant on a company's website. Answer in the visitor's language, \
      briefly and concretely. If you do not know something, say so and offer to pass the conversation on to a person.";
@@ -19,12 +26,58 @@ pub fn body(turn: &Turn, found: &Found, model: &str) -> Value {
         "messages": messages(turn, found),
         "stream": true,
         "stream_options": { "include_usage": true },
+        // What is held back of a key's caps holds only if the model keeps to it.
+        "max_tokens": turn.agent.max_tokens(),
     });
     if let Some(temperature) = turn.agent.temperature {
         // Rounded: 0.7 as f32 would travel as 0.699999988079071.
         body["temperature"] = json!((f64::from(temperature) * 100.0).round() / 100.0);
     }
     body
+}
+
+/// "Compatible" servers refuse what they do not know. What to try after a refusal, one after the other; the length of the answer stays bounded in each.
+pub const OTHER_SHAPES: [fn(&mut Value); 2] = [
+    // OpenAI's reasoning models know the bound by this name only.
+    |body| {
+        let bound = body["max_tokens"].take();
+        remove(body, "max_tokens");
+        body["max_completion_tokens"] = bound;
+    },
+    // Older servers. The usage is worth less than the answer.
+    |body| {
+        body["max_tokens"] = body["max_completion_tokens"].take();
+        remove(body, "max_completion_tokens");
+        remove(body, "stream_options");
+    },
+];
+
+fn remove(body: &mut Value, field: &str) {
+    if let Some(fields) = body.as_object_mut() {
+        fields.remove(field);
+    }
+}
+
+/// What the provider counts at most. No tokenizer makes more tokens than bytes; what it puts around a message is a handful.
+pub fn tokens_at_most(turn: &Turn, unwritten: usize) -> u64 {
+    let said = turn.history.iter().map(|line| match line {
+        Line::Visitor(text) | Line::Agent(text) => text.len() + JOINT_BYTES,
+    });
+    let history = said
+        .sum::<usize>()
+        .saturating_add(unwritten)
+        .min(HISTORY_BYTES + turn.history.len() * JOINT_BYTES);
+    let questions = latest(&turn.questions).iter();
+    let questions: usize = questions.map(|text| text.len() + JOINT_BYTES).sum();
+    let files = turn.files.iter().map(|file| {
+        let names = file.name.len() + file.media_type.len();
+        names + ATTACHED_BYTES
+    });
+    let agent = &turn.agent;
+    let instruction = agent.instruction.as_deref().unwrap_or(DEFAULT_INSTRUCTION);
+    let system = instruction.len() + agent.name.len() + SYSTEM_BYTES + EXCERPTS_BYTES;
+    let bytes = system + history + questions + files.sum::<usize>();
+    bytes as u64
 }
 
 fn messages(turn: &Turn, found: &Found) -> Vec<Value> {
@@ -194,6 +247,53 @@ mod tests {
         turn.files[0].text = None;
         let picture = attached(&turn.files[0]);
         assert!(!picture.contains("attachment>"), "{picture}");
+    }
+
+    #[test]
+    fn no_body_has_more_bytes_than_were_said_beforehand() {
+        let passage = Passage {
+            document_id: "d".into(),
+            title: "t".repeat(200),
+            heading: Some("h".repeat(200)),
+            url: None,
+            text: "x".repeat(900),
+            score: 1.0,
+        };
+        let found = Found {
+            passages: vec![passage; 100],
+            total: 100,
+            ..Found::default()
+        };
+        let file = Attachment {
+            name: "n".repeat(100),
+            media_type: "text/plain".into(),
+            size: 1 << 40,
+            text: Some("</attachment".repeat(TEXT_MAX_BYTES / 12)),
+            fresh: true,
+        };
+        for (lines, words, files) in [(0, 0, 0), (1, 10, 1), (40, 900, 3), (400, 16_000, 3)] {
+            let line = |n: usize| match n % 2 {
+                0 => Line::Visitor("é".repeat(words / 2)),
+                _ => Line::Agent("é".repeat(words / 2)),
+            };
+            let mut turn = turn((0..lines).map(line).collect());
+            turn.questions = vec!["?".repeat(words); 3];
+            turn.files = vec![file.clone(); files];
+            turn.agent.instruction = Some("i".repeat(words));
+            turn.agent.name = "Juniper".into();
+            let body = body(&turn, &found, "m");
+            let messages = body["messages"].as_array().expect("messages");
+            let text = |m: &Value| m["content"].as_str().map_or(0, str::len) + 8;
+            let real: usize = messages.iter().map(text).sum();
+            turn.files.iter_mut().for_each(|file| file.text = None);
+            let most = tokens_at_most(&turn, 0);
+            assert!(most >= real as u64, "{lines}, {words}: {most} < {real}");
+            assert!(
+                most < real as u64 + 6_000 + 48_000,
+                "and not by far more: {most}, {real}"
+            );
+            assert!(tokens_at_most(&turn, 64 * 1024) >= most);
+        }
     }
 
     #[test]

@@ -348,15 +348,31 @@ async fn a_server_that_does_not_stream_is_read_whole() {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_stream_options_is_asked_without() {
-    let provider = Provider::start(vec![
-        Act::Status(400, &[]),
-        Act::Stream(vec![text("ok"), stop(), done()]),
-    ])
-    .await;
-    let (heard, result) = Scene::new(&provider.base_url).await.ask(turn("Hi?")).await;
-    assert_eq!((heard.as_str(), result.is_ok()), ("ok", true));
-    assert!(provider.seen()[1].1.get("stream_options").is_none());
+async fn a_server_that_refuses_a_field_is_asked_otherwise_and_the_answer_stays_bounded() {
+    for refusals in 0..=2 {
+        let mut acts: Vec<Act> = (0..refusals).map(|_| Act::Status(400, &[])).collect();
+        acts.push(Act::Stream(vec![text("ok"), stop(), done()]));
+        let provider = Provider::start(acts).await;
+        let mut asked = turn("Hi?");
+        asked.agent.max_tokens = Some(321);
+        let (heard, result) = Scene::new(&provider.base_url).await.ask(asked).await;
+        assert_eq!((heard.as_str(), result.is_ok()), ("ok", true));
+        let fields = |body: &serde_json::Value| {
+            ["max_tokens", "max_completion_tokens"].map(|field| body.get(field).cloned())
+        };
+        let seen = provider.seen();
+        let bodies: Vec<_> = seen
+            .iter()
+            .map(|(_, body)| (fields(body), body.get("stream_options").is_some()))
+            .collect();
+        let bound = || Some(json!(321));
+        let shapes = [
+            ([bound(), None], true),
+            ([None, bound()], true),
+            ([bound(), None], false),
+        ];
+        assert_eq!(bodies, shapes[..=refusals]);
+    }
 }
 
 #[tokio::test]

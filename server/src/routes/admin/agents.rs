@@ -3,6 +3,7 @@
 use super::{Asked, Listed};
 use crate::app::App;
 use crate::error::ApiError;
+use crate::money::Money;
 use crate::routes::request::{Id, Json, Params};
 use crate::service::agents::{self, AgentChange};
 use crate::service::patch::{Patch, present};
@@ -43,6 +44,18 @@ pub struct AgentSettings {
     #[serde(default)]
     #[schema(value_type = Option<f32>)]
     temperature: Patch<f32>,
+    /// Longest answer: 16 to 65536. Null: 4096.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>)]
+    max_tokens: Patch<u32>,
+    /// What a million tokens cost that the model reads: a decimal like `"0.15"`, in the currency of the caps.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    input_price: Patch<Money>,
+    /// What a million tokens cost that the model writes.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    output_price: Patch<Money>,
     /// 0 to 30000: how long a turn waits for more messages.
     #[serde(default, deserialize_with = "present")]
     response_delay_ms: Option<u32>,
@@ -103,6 +116,9 @@ impl From<AgentSettings> for AgentChange {
             runtime: body.runtime,
             model: text(body.model),
             temperature: body.temperature,
+            max_tokens: body.max_tokens,
+            input_price: body.input_price,
+            output_price: body.output_price,
             response_delay_ms: body.response_delay_ms,
             retention_days: match body.retention_days {
                 Patch::Keep => None,

@@ -50,6 +50,13 @@ pub struct Puppet {
 
 #[async_trait]
 impl Runtime for Puppet {
+    fn at_most(&self, _turn: &Turn, _unwritten: usize) -> Usage {
+        Usage {
+            input_tokens: 3_000,
+            output_tokens: 1_000,
+        }
+    }
+
     async fn answer(&self, turn: Turn, sink: &dyn Sink) -> Result<Answer, AgentFailure> {
         let (cues, mut told) = mpsc::unbounded_channel();
         let (_alive, gone) = oneshot::channel();

@@ -1,13 +1,15 @@
 //! Counters, inside the writer's transaction: checked before anything is written, so that a refusal leaves no trace.
 
 use super::row::{integer, unsigned};
-use crate::store::{Charge, Count, Minutes, Over, StoreError};
+use crate::store::{Aside, Charge, Count, Measure, Minutes, Over, StoreError};
 use sqlx::QueryBuilder;
 use sqlx::sqlite::SqliteConnection;
 
 const MINUTE_MS: u64 = 60_000;
 /// Two of them together are still an integer to SQLite.
 const MOST: i64 = i64::MAX / 2;
+/// A million units of money for one session; a million such sessions together are still an integer to SQLite.
+const ASIDE_MOST: u64 = 1_000_000_000_000;
 
 /// What will be added, once it is certain.
 #[derive(Debug, Default)]
@@ -32,11 +34,11 @@ pub async fn check<'a>(
     for (count, _, need) in &counts {
         if let Some(cap) = count.cap {
             let left = cap.saturating_sub(used(tx, &charge.key_id, count).await?);
-            let running = match count.need_per_running_turn {
-                0 => 0,
-                each => each.saturating_mul(running(tx, &charge.key_id).await?),
+            let aside = match count.aside {
+                Some(measure) if *need > 0 => aside(tx, &charge.key_id, measure).await?,
+                Some(_) | None => 0,
             };
-            if need.saturating_add(running) > left && *need > 0 {
+            if need.saturating_add(aside) > left && *need > 0 {
                 return Ok(Err(Over {
                     name: count.name.clone(),
                     set_aside: *need <= left,
@@ -77,6 +79,15 @@ pub async fn pay(
     Ok(())
 }
 
+/// One turn more. Sums over many sessions stay within an integer of SQLite.
+pub fn hold_back(aside: Aside, more: Aside) -> Aside {
+    let both = |a: u64, b: u64| a.saturating_add(b).min(ASIDE_MOST);
+    Aside {
+        tokens: both(aside.tokens, more.tokens),
+        micros: both(aside.micros, more.micros),
+    }
+}
+
 /// Forgets counters of periods that are long over.
 pub async fn purge(tx: &mut SqliteConnection, now_ms: u64) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM counters WHERE expires_ms < ?")
@@ -112,8 +123,20 @@ async fn used(tx: &mut SqliteConnection, key_id: &str, count: &Count) -> Result<
     row.map_or(Ok(0), |row| unsigned(&row, "used"))
 }
 
-async fn running(tx: &mut SqliteConnection, key_id: &str) -> Result<u64, StoreError> {
-    let sql = "SELECT count(*) AS n FROM sessions WHERE key_id = ? AND running = 1";
+/// Held back for all turns of the key that are not over.
+async fn aside(
+    tx: &mut SqliteConnection,
+    key_id: &str,
+    measure: Measure,
+) -> Result<u64, StoreError> {
+    let sql = match measure {
+        Measure::Tokens => {
+            "SELECT coalesce(sum(aside_tokens), 0) AS n FROM sessions WHERE key_id = ? AND aside_tokens > 0"
+        }
+        Measure::Micros => {
+            "SELECT coalesce(sum(aside_micros), 0) AS n FROM sessions WHERE key_id = ? AND aside_tokens > 0"
+        }
+    };
     unsigned(&sqlx::query(sql).bind(key_id).fetch_one(tx).await?, "n")
 }
 

@@ -5,8 +5,8 @@ use super::{charge, identity, retention};
 use crate::auth::signing::Generation;
 use crate::store::passage::Piece;
 use crate::store::{
-    AdminToken, Agent, Appended, Began, Charge, KnowledgeDocument, SessionRecord, StoreError, User,
-    WidgetKey,
+    AdminToken, Agent, Appended, Aside, Began, Charge, KnowledgeDocument, SessionRecord,
+    StoreError, User, WidgetKey,
 };
 use karta_protocol::{Branding, EventType, SessionEvent};
 use serde_json::{Map, Value};
@@ -145,7 +145,7 @@ async fn append(
     now: u64,
 ) -> Result<Wrote, StoreError> {
     // Each statement is a round trip to the connection's thread, so there are few: look, insert all, update.
-    let sql = "SELECT last_seq, running, asked_seq, turn_seq, paid_until_ms,
+    let sql = "SELECT last_seq, running, asked_seq, turn_seq, paid_until_ms, aside_tokens, aside_micros,
                    (SELECT seq FROM events WHERE session_id = sessions.id AND client_id = ?) AS repeated
                FROM sessions WHERE id = ?";
     let row = sqlx::query(sql)
@@ -172,6 +172,16 @@ async fn append(
             }
             Err(over) => return Ok(Wrote::Appended(Appended::Over(over))),
         }
+    }
+    let mut aside = Aside {
+        tokens: unsigned(&row, "aside_tokens")?,
+        micros: unsigned(&row, "aside_micros")?,
+    };
+    if events.iter().any(|e| e.kind == EventType::StatusIdle) {
+        aside = Aside::default();
+    }
+    if let Some(charge) = charge {
+        aside = charge::hold_back(aside, charge.aside);
     }
     let mut written = Vec::with_capacity(events.len());
     let mut rows = Vec::with_capacity(events.len());
@@ -221,7 +231,8 @@ async fn append(
             .execute(&mut *tx)
             .await?;
     }
-    let sql = "UPDATE sessions SET last_seq = ?, running = ?, asked_seq = ?, turn_seq = ?, paid_until_ms = ?, last_ms = ? WHERE id = ?";
+    let sql = "UPDATE sessions SET last_seq = ?, running = ?, asked_seq = ?, turn_seq = ?, paid_until_ms = ?, last_ms = ?,
+                   aside_tokens = ?, aside_micros = ? WHERE id = ?";
     sqlx::query(sql)
         .bind(integer(seq))
         .bind(running)
@@ -229,6 +240,8 @@ async fn append(
         .bind(integer(turn_seq))
         .bind(integer(paid_until_ms))
         .bind(integer(now))
+        .bind(integer(aside.tokens))
+        .bind(integer(aside.micros))
         .bind(session_id)
         .execute(tx)
         .await?;
