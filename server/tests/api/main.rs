@@ -29,5 +29,6 @@ mod sessions;
 mod signalling;
 mod socket;
 mod stream;
+mod two;
 mod unread;
 mod widget;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-fn karta(data: &Path, arguments: &[&str]) -> Command {
+pub fn karta(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_karta-server"));
     command.args(arguments).arg("--data-dir").arg(data);
     command
@@ -21,9 +21,9 @@ fn karta(data: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-struct Running {
+pub struct Running {
     child: Child,
-    http: String,
+    pub http: String,
 }
 
 impl Running {
@@ -31,7 +31,7 @@ impl Running {
         Running::start_with(data, &[]).await
     }
 
-    async fn start_with(data: &Path, variables: &[(&str, &str)]) -> Running {
+    pub async fn start_with(data: &Path, variables: &[(&str, &str)]) -> Running {
         let mut command = karta(data, &["serve", "--listen", "127.0.0.1:0"]);
         command
             .env("KARTA_LOG", "trace")
@@ -73,7 +73,7 @@ impl Running {
     }
 
     /// For a test that reads the log itself.
-    async fn stop_quietly(mut self) {
+    pub async fn stop_quietly(mut self) {
         let id = self.child.id().expect("running").to_string();
         Command::new("kill").arg(id).status().await.expect("killed");
         assert!(self.child.wait().await.expect("ended").success());
@@ -106,7 +106,7 @@ impl Running {
     }
 }
 
-async fn make_key(data: &Path) -> Value {
+pub async fn make_key(data: &Path) -> Value {
     let output = karta(
         data,
         &[
