@@ -124,6 +124,14 @@ need_turn() {
   have turnserver || apt_install "coturn, a TURN server for the tests" coturn
 }
 
+# One of the snippets of docs/SECURITY.md is PHP. Without it, its test says that it is skipped.
+want_php() {
+  have php && return
+  [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; } || return 0
+  have apt-get || return 0
+  (apt_install "PHP, for a test" php-cli) || warn "the PHP snippet is not tested"
+}
+
 need_lints() {
   have rustup || return 0
   cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 && return

@@ -38,6 +38,7 @@ cmd_test() {
   need_browser
   need_voice
   need_turn
+  want_php
   need_lints
   rm -rf .karta/test
   mkdir -p .karta/test
