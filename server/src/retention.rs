@@ -56,14 +56,13 @@ pub async fn sweep(
     now_ms: u64,
 ) -> Result<Swept, StoreError> {
     let mut swept = Swept::default();
-    for agent in store.agents(ACCOUNT).await? {
-        let Some(days) = agent.retention_days else {
-            continue;
-        };
+    let agents = store.agents(ACCOUNT).await?.into_iter();
+    let kept = agents.filter_map(|agent| Some((agent.id, agent.retention_days?)));
+    for (agent_id, days) in kept.chain(store.removed_agents(ACCOUNT).await?) {
         let before_ms = now_ms.saturating_sub(u64::from(days) * DAY_MS);
         loop {
             let ids = store
-                .expire_sessions(&agent.id, before_ms, SESSIONS)
+                .expire_sessions(&agent_id, before_ms, SESSIONS)
                 .await?;
             swept.sessions += ids.len() as u64;
             sessions.end(&ids).await;
@@ -73,7 +72,7 @@ pub async fn sweep(
             tokio::time::sleep(BREATH).await;
         }
         loop {
-            let events = store.expire_events(&agent.id, before_ms, EVENTS).await?;
+            let events = store.expire_events(&agent_id, before_ms, EVENTS).await?;
             swept.events += events;
             if events < u64::from(EVENTS) {
                 break;

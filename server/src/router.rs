@@ -61,7 +61,7 @@ pub fn build(app: App) -> Router {
 /// For the owner's own servers: no CORS, so that no browser gets an answer.
 #[rustfmt::skip]
 fn admin(app: &App) -> Router<App> {
-    use admin::{agents, knowledge, widget_keys, widget_settings};
+    use admin::{agents, conversations, knowledge, widget_keys, widget_settings};
     Router::new()
         .route("/widget-keys",                 get(widget_keys::list).post(widget_keys::create))
         .route("/widget-keys/{id}",            get(widget_keys::show).patch(widget_keys::update).delete(widget_keys::remove))
@@ -72,6 +72,9 @@ fn admin(app: &App) -> Router<App> {
         .route("/agents/{id}/widget-settings", get(agents::policy).patch(agents::update_policy))
         .route("/knowledge",                   get(knowledge::list).post(knowledge::add))
         .route("/knowledge/{id}",              get(knowledge::show).put(knowledge::replace).patch(knowledge::update).delete(knowledge::remove))
+        .route("/conversations",               get(conversations::list))
+        .route("/conversations/{id}",          get(conversations::show))
+        .route("/conversations/{id}/files/{file_id}", get(conversations::file))
         // The border reads the body, whole and bounded.
         .layer(DefaultBodyLimit::disable())
         .route_layer(from_fn_with_state(app.clone(), border::admin::guard))

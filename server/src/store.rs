@@ -304,6 +304,8 @@ pub trait Store: Send + Sync {
     async fn put_agent(&self, agent: &Agent) -> Result<(), StoreError>;
     /// Also unticks its documents. False: there is none, or a key is pinned to it.
     async fn remove_agent(&self, account: &str, id: &str) -> Result<bool, StoreError>;
+    /// Removed agents whose conversations were to be kept so many days only, and still are.
+    async fn removed_agents(&self, account: &str) -> Result<Vec<(String, u32)>, StoreError>;
     /// Ids of the documents that name this agent.
     async fn ticked_documents(&self, agent_id: &str) -> Result<Vec<String>, StoreError>;
     /// Makes exactly these name the agent. Those for every agent stay so.
@@ -378,12 +380,19 @@ pub trait Store: Send + Sync {
         session_id: &str,
         attributes: &Map<String, Value>,
     ) -> Result<(), StoreError>;
-    /// Newest first, each with who its subject is, if that was proved.
+    /// Newest first, each with who its subject is, if that was proved. `before`: only those behind this place, which is the time and the id
+    /// of one that may be gone.
     async fn conversations(
         &self,
         account: &str,
+        before: Option<(u64, &str)>,
         limit: usize,
     ) -> Result<Vec<(SessionRecord, Option<User>)>, StoreError>;
+    async fn conversation(
+        &self,
+        account: &str,
+        id: &str,
+    ) -> Result<Option<(SessionRecord, Option<User>)>, StoreError>;
     async fn sessions_of(
         &self,
         account: &str,

@@ -3,12 +3,12 @@
 
 use crate::auth::policy::Standing;
 use crate::money::Money;
-use crate::service::conversations::Conversation;
+use crate::service::conversations::{Conversation, Said};
 use crate::service::keys::CreatedKey;
 use crate::service::knowledge::AddedDocument;
 use crate::service::secrets::{Rotated, Which};
 use crate::store::{Agent, Caps, KnowledgeDocument, WidgetKey};
-use karta_protocol::AuthMode;
+use karta_protocol::{AuthMode, SessionEvent};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -79,8 +79,33 @@ pub struct ConversationView {
     /// `v_…` or `u_…`: who the server knows them as.
     pub subject: String,
     /// What the page said about its visitor, without proof.
-    #[schema(value_type = Object)]
+    #[schema(value_type = std::collections::HashMap<String, Value>)]
     pub attributes: Map<String, Value>,
+}
+
+/// A conversation and what was said in it.
+#[derive(Serialize, ToSchema)]
+pub struct TranscriptView {
+    #[serde(flatten)]
+    pub conversation: ConversationView,
+    /// What the visitor sent, oldest first; each is at `/conversations/{id}/files/{file_id}`.
+    pub files: Vec<FileView>,
+    /// Oldest first.
+    pub log: Vec<SessionEvent>,
+    /// `after` of the next page, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+}
+
+/// A visitor's file, without its content.
+#[derive(Serialize, ToSchema)]
+pub struct FileView {
+    /// `f_…`.
+    pub id: String,
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    pub media_type: String,
 }
 
 /// An agent with all its settings.
@@ -216,6 +241,28 @@ impl From<&Conversation> for ConversationView {
             label: record.label.clone(),
             subject: record.subject.clone(),
             attributes: record.attributes.clone(),
+        }
+    }
+}
+
+impl TranscriptView {
+    pub fn new(conversation: &Conversation, files: Vec<SessionEvent>, said: Said) -> Self {
+        TranscriptView {
+            conversation: ConversationView::from(conversation),
+            files: files.into_iter().map(FileView::from).collect(),
+            log: said.events,
+            next: said.next,
+        }
+    }
+}
+
+impl From<SessionEvent> for FileView {
+    fn from(event: SessionEvent) -> FileView {
+        FileView {
+            id: event.id.unwrap_or_default(),
+            name: event.name.unwrap_or_default(),
+            size: event.size.unwrap_or_default(),
+            media_type: event.media_type.unwrap_or_default(),
         }
     }
 }

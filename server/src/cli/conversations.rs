@@ -5,8 +5,9 @@ use super::{Output, json};
 use crate::service::conversations::{self, Conversation};
 use crate::service::{ACCOUNT, ServiceError};
 use crate::store::Store;
-use crate::view::ConversationView;
+use crate::view::{ConversationView, TranscriptView};
 use clap::Subcommand;
+use karta_protocol::EventType;
 
 #[derive(Debug, Subcommand)]
 pub enum Conversations {
@@ -18,11 +19,79 @@ pub enum Conversations {
         #[command(flatten)]
         output: Output,
     },
+    /// Show one with all that was said in it.
+    Show {
+        #[arg(value_name = "SESSION")]
+        id: String,
+        /// Begin behind this event's number.
+        #[arg(long, default_value_t = 0, value_name = "SEQ")]
+        after: u64,
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 pub async fn run(command: Conversations, store: &dyn Store) -> Result<String, ServiceError> {
-    let Conversations::List { limit, output } = command;
-    let found = conversations::list(store, ACCOUNT, limit).await?;
+    match command {
+        Conversations::List { limit, output } => list(store, limit, output).await,
+        Conversations::Show { id, after, output } => show(store, &id, after, output).await,
+    }
+}
+
+async fn show(
+    store: &dyn Store,
+    id: &str,
+    after: u64,
+    output: Output,
+) -> Result<String, ServiceError> {
+    let conversation = conversations::get(store, ACCOUNT, id).await?;
+    let files = conversations::files(store, &conversation).await?;
+    let limit = conversations::EVENTS_MAX;
+    let said = conversations::said(store, &conversation, after, limit).await?;
+    if output.json {
+        return Ok(json(&TranscriptView::new(&conversation, files, said)));
+    }
+    let mut lines = vec![format!("{} with {}", id, conversation.who())];
+    for event in &said.events {
+        let (who, what) = match event.kind {
+            EventType::UserMessage | EventType::UserTranscript => ("visitor", &event.text),
+            EventType::AgentMessage => ("agent", &event.text),
+            EventType::UserFile => ("file", &event.name),
+            EventType::AgentThinking
+            | EventType::AgentToolUse
+            | EventType::AgentToolResult
+            | EventType::StatusRunning
+            | EventType::StatusIdle
+            | EventType::SessionError
+            | EventType::LimitReached
+            | EventType::Synced
+            | EventType::VoiceState
+            | EventType::VoiceCut
+            | EventType::Pong
+            | EventType::Error
+            | EventType::Unknown => continue,
+        };
+        // Whatever a visitor typed must not steer the terminal.
+        let what: String = what
+            .iter()
+            .flat_map(|text| text.chars())
+            .map(plain)
+            .collect();
+        let seq = event.seq.unwrap_or_default();
+        lines.push(format!("{seq:>5}  {who:<8} {what}"));
+    }
+    if let Some(next) = said.next {
+        lines.push(format!("There is more: --after {next}"));
+    }
+    Ok(lines.join("\n"))
+}
+
+fn plain(c: char) -> char {
+    if c.is_control() { ' ' } else { c }
+}
+
+async fn list(store: &dyn Store, limit: usize, output: Output) -> Result<String, ServiceError> {
+    let found = conversations::list(store, ACCOUNT, None, limit).await?;
     if output.json {
         return Ok(json(
             &found.iter().map(ConversationView::from).collect::<Vec<_>>(),

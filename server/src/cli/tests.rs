@@ -1,7 +1,11 @@
 //! The command line over a real data directory.
 
 use super::*;
+use crate::service::ACCOUNT;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{SessionRecord, Store as _};
 use clap::CommandFactory as _;
+use karta_protocol::{EventType, SessionEvent, SessionInfo};
 use serde_json::Value;
 
 async fn run(dir: &Path, line: &[&str]) -> Result<String, ServiceError> {
@@ -231,6 +235,44 @@ async fn a_cap_in_money_wants_the_prices_of_every_agent_it_reaches() {
     run_json(dir, &["keys", "limit", key, "--spend-per-day", "off"]).await;
     run_json(dir, &auto).await;
     run_json(dir, &gone).await;
+}
+
+#[tokio::test]
+async fn a_conversation_is_shown_with_what_was_said() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path();
+    let nobody = ["conversations", "show", "s_no"];
+    refused(dir, &nobody, "no such conversation").await;
+    let store = SqliteStore::open(dir).await.expect("a store");
+    let record = SessionRecord {
+        info: SessionInfo {
+            id: "s_1".into(),
+            ..SessionInfo::default()
+        },
+        account: ACCOUNT.into(),
+        agent_id: "a_first".into(),
+        subject: "v_1".into(),
+        ..SessionRecord::default()
+    };
+    store.create_session(&record).await.expect("kept");
+    let said = |text: &str| SessionEvent {
+        kind: EventType::UserMessage,
+        text: Some(text.into()),
+        ..SessionEvent::default()
+    };
+    let events = vec![said("Hello"), said("a\u{1b}[2Jb")];
+    store.append("s_1", events).await.expect("appended");
+    drop(store);
+    let shown = run_json(dir, &["conversations", "show", "s_1"]).await;
+    assert_eq!(shown["log"][0]["text"], "Hello");
+    assert_eq!(shown["events"], 2);
+    let after = ["conversations", "show", "s_1", "--after", "1"];
+    assert_eq!(run_json(dir, &after).await["log"][0]["seq"], 2);
+    let plain = run(dir, &["conversations", "show", "s_1"])
+        .await
+        .expect("shown");
+    assert!(plain.contains("visitor  Hello"), "{plain}");
+    assert!(!plain.contains('\u{1b}'), "nothing steers the terminal");
 }
 
 #[tokio::test]

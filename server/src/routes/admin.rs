@@ -9,6 +9,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 pub mod agents;
+pub mod conversations;
 pub mod knowledge;
 pub mod openapi;
 pub mod widget_keys;
@@ -38,6 +39,21 @@ impl Asked {
     /// One page of a list, and the cursor of the next where there is more. The cursor is a place, not a member: it stays good when
     /// the member it came from is deleted.
     fn page<T: Listed>(&self, all: Vec<T>) -> Result<(Vec<T>, Option<String>), ApiError> {
+        let (after, limit) = self.checked()?;
+        let mut rest = all
+            .into_iter()
+            .filter(|one| after.is_none_or(|after| (one.created_ms(), one.id()) > after));
+        let page: Vec<T> = rest.by_ref().take(limit).collect();
+        let more = rest.next().is_some();
+        let next = page
+            .last()
+            .filter(|_| more)
+            .map(|last| format!("{}.{}", last.created_ms(), last.id()));
+        Ok((page, next))
+    }
+
+    /// The place to go on from, as time and id, and how many are wanted.
+    fn checked(&self) -> Result<(Option<(u64, &str)>, usize), ApiError> {
         let invalid = |words: &str| ApiError::new(ErrorCode::RequestInvalid, words);
         let limit = self.limit.unwrap_or(PAGE_DEFAULT);
         if !(1..=PAGE_MAX).contains(&limit) {
@@ -55,16 +71,7 @@ impl Asked {
                 Some((created_ms, id))
             }
         };
-        let mut rest = all
-            .into_iter()
-            .filter(|one| after.is_none_or(|after| (one.created_ms(), one.id()) > after));
-        let page: Vec<T> = rest.by_ref().take(limit).collect();
-        let more = rest.next().is_some();
-        let next = page
-            .last()
-            .filter(|_| more)
-            .map(|last| format!("{}.{}", last.created_ms(), last.id()));
-        Ok((page, next))
+        Ok((after, limit))
     }
 }
 

@@ -151,8 +151,18 @@ pub async fn show(
         .sessions
         .file(&caller.who, &session_id, &file_id)
         .await?;
+    download(&files, event, &session_id, &file_id).await
+}
+
+/// The bytes of a file that the log names, never to be shown in place.
+pub async fn download(
+    files: &Files,
+    event: SessionEvent,
+    session_id: &str,
+    file_id: &str,
+) -> Result<Response, ApiError> {
     // Both ids are ours: the log knows them.
-    let pieces = match files.read(&session_id, &file_id).await {
+    let pieces = match files.read(session_id, file_id).await {
         Ok(pieces) => pieces,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             tracing::error!(session = session_id, "a file of the log is not on the disk");

@@ -122,6 +122,25 @@ impl Sessions {
             .map_err(|e| Fault::Internal(format!("keeping a file: {e}")))?
     }
 
+    /// A file of any session, for the owner of the account that it belongs to.
+    pub async fn file_of(
+        &self,
+        account: &str,
+        session_id: &str,
+        id: &str,
+    ) -> Result<(Files, SessionEvent), Fault> {
+        let record = self.inner.store.session(session_id).await?;
+        if record.is_none_or(|record| record.account != account) {
+            return Err(no_such_file());
+        }
+        let events = self.inner.store.files(session_id).await?;
+        let event = events.into_iter().find(|e| e.id.as_deref() == Some(id));
+        match (&self.inner.files, event) {
+            (Some(files), Some(event)) => Ok((files.clone(), event)),
+            _ => Err(no_such_file()),
+        }
+    }
+
     /// A file of the caller's own session: the folder, and what the log says of it.
     pub async fn file(
         &self,

@@ -215,6 +215,16 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn removed_agents(&self, account: &str) -> Result<Vec<(String, u32)>, StoreError> {
+        let sql = "SELECT id, retention_days FROM removed_agents r WHERE account = ?
+                   AND EXISTS (SELECT 1 FROM sessions s WHERE s.agent_id = r.id)";
+        let found: Vec<(String, u32)> = sqlx::query_as(sql)
+            .bind(account)
+            .fetch_all(&self.readers)
+            .await?;
+        Ok(found)
+    }
+
     async fn ticked_documents(&self, agent_id: &str) -> Result<Vec<String>, StoreError> {
         sqlx::query(
             "SELECT document_id FROM document_agents WHERE agent_id = ? ORDER BY document_id",
@@ -408,17 +418,36 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn conversation(
+        &self,
+        account: &str,
+        id: &str,
+    ) -> Result<Option<(SessionRecord, Option<User>)>, StoreError> {
+        let query = sqlx::query(
+            "SELECT s.*, u.user_id, u.display_name, u.email FROM sessions s
+             LEFT JOIN users u ON u.account = s.account AND u.subject = s.subject
+             WHERE s.account = ? AND s.id = ?",
+        );
+        let found = query.bind(account).bind(id).fetch_optional(&self.readers);
+        found.await?.as_ref().map(row::conversation).transpose()
+    }
+
     async fn conversations(
         &self,
         account: &str,
+        before: Option<(u64, &str)>,
         limit: usize,
     ) -> Result<Vec<(SessionRecord, Option<User>)>, StoreError> {
+        let (before_ms, before_id) =
+            before.map_or((i64::MAX, ""), |(ms, id)| (row::integer(ms), id));
         sqlx::query(
             "SELECT s.*, u.user_id, u.display_name, u.email FROM sessions s
              LEFT JOIN users u ON u.account = s.account AND u.subject = s.subject
-             WHERE s.account = ? ORDER BY s.created_ms DESC, s.rowid DESC LIMIT ?",
+             WHERE s.account = ? AND (s.created_ms, s.id) < (?, ?) ORDER BY s.created_ms DESC, s.id DESC LIMIT ?",
         )
         .bind(account)
+        .bind(before_ms)
+        .bind(before_id)
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(&self.readers)
         .await?

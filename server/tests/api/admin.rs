@@ -8,6 +8,7 @@ use serde_json::Value;
 
 mod access;
 mod agents;
+mod conversations;
 mod knowledge;
 mod malformed;
 mod samples;
@@ -69,7 +70,7 @@ impl Owner {
             .filter(|(path, _)| path.starts_with(ADMIN) && !path.starts_with(&public));
         admin
             .flat_map(|(path, methods)| {
-                let path = path.replace("{id}", id);
+                let path = path.replace("{id}", id).replace("{file_id}", "f_no");
                 let methods = methods.as_object().expect("methods").keys();
                 methods.map(move |method| (method.to_uppercase(), path.clone()))
             })

@@ -3,7 +3,9 @@
 use crate::server::{Server, get};
 use axum::http::StatusCode;
 use karta_server::retention::{Swept, sweep};
-use karta_server::service::agents::AgentChange;
+use karta_server::service::ACCOUNT;
+use karta_server::service::agents::{self, AgentChange};
+use karta_server::store::Store as _;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -55,6 +57,26 @@ async fn without_retention_everything_is_kept() {
     let (token, session) = server.session().await;
     assert_eq!(after(&server, 5_000 * DAY).await, Swept::default());
     assert_eq!(read(&server, &token, &session).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_removed_agents_retention_goes_on() {
+    for (days, swept) in [(30, 1), (0, 0)] {
+        let server = keeping(days).await;
+        let (_, session) = server.session().await;
+        let agent = server.store.session(&session).await.expect("read");
+        let agent = agent.expect("there").agent_id;
+        let other = AgentChange {
+            name: Some("Bo".into()),
+            ..AgentChange::default()
+        };
+        let store = server.store.as_ref();
+        agents::create(store, ACCOUNT, other).await.expect("made");
+        agents::remove(store, ACCOUNT, &agent).await.expect("gone");
+        assert_eq!(after(&server, 29 * DAY).await.sessions, 0);
+        assert_eq!(after(&server, 31 * DAY).await.sessions, swept, "{days}");
+        assert_eq!(after(&server, 5_000 * DAY).await, Swept::default());
+    }
 }
 
 #[tokio::test]

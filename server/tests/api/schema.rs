@@ -88,10 +88,14 @@ fn fits(document: &Value, schema: &Value, value: &Value, place: &str) -> Result<
             if let Some(name) = required.iter().find(|name| !fields.contains_key(*name)) {
                 return Err(format!("{place}.{name} is missing"));
             }
+            let more = schema.get("additionalProperties");
+            let open = more.is_some_and(|more| *more != Value::Bool(false));
             fields.iter().try_for_each(|(name, field)| {
                 let place = format!("{place}.{name}");
                 match known.get(name) {
                     Some(schema) => fits(document, schema, field, &place),
+                    // A map with names that nobody knows beforehand.
+                    None if open => Ok(()),
                     None => Err(format!("{place} is not documented")),
                 }
             })

@@ -288,7 +288,7 @@ async fn what_the_page_says_about_its_visitor_is_kept_for_the_owner_and_refuses_
     }
     let user = server.user("john@example.com").await.token;
     let theirs = server.new_session(&user).await;
-    let listed = conversations::list(server.store.as_ref(), ACCOUNT, 10).await;
+    let listed = conversations::list(server.store.as_ref(), ACCOUNT, None, 10).await;
     let listed = listed.expect("listed");
     let of = |id: &str| listed.iter().find(|one| one.record.info.id == id);
     assert_eq!(of(&theirs).expect("listed").who(), "john@example.com");

@@ -1,6 +1,6 @@
 //! The admin calls of the OpenAPI document.
 
-use super::{agents, knowledge, widget_keys, widget_settings};
+use super::{agents, conversations, knowledge, widget_keys, widget_settings};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
@@ -29,6 +29,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         knowledge::replace,
         knowledge::update,
         knowledge::remove,
+        conversations::list,
+        conversations::show,
+        conversations::file,
     ),
     modifiers(&AdminToken),
 )]

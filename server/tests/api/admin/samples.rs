@@ -90,6 +90,7 @@ async fn every_sample_works_as_it_is_printed() {
         .await;
     let agent = owner.made("/agents", json!({"name": "x"})).await;
     let document = owner.add_document("a.md", "# Parcels\n\nText.\n").await;
+    let conversation = json!({"id": owner.server.session().await.1});
     let samples: Vec<&str> = OPERATING
         .split("```sh\n")
         .skip(1)
@@ -106,7 +107,12 @@ async fn every_sample_works_as_it_is_printed() {
             .replace("\\\n", " ")
             .replace("$HOST", "http://host")
             .replace("$ADMIN", &owner.token);
-        for (name, made) in [("$KEY", &key), ("$AGENT", &agent), ("$DOCUMENT", &document)] {
+        for (name, made) in [
+            ("$KEY", &key),
+            ("$AGENT", &agent),
+            ("$DOCUMENT", &document),
+            ("$CONVERSATION", &conversation),
+        ] {
             line = line.replace(name, made["id"].as_str().expect("an id"));
         }
         assert!(!line.contains('$'), "{line}");
