@@ -49,6 +49,7 @@ pub async fn finish(request: Request, next: Next) -> Response {
     let response = catch_panic(request, next).await;
     let mut response = write_error(response, &request_id, path);
     let status = response.status().as_u16();
+    crate::metrics::answered(status);
     let millis = started.elapsed().as_millis() as u64;
     tracing::info!(%method, path, status, millis, request_id, "request");
     // Letters, digits and an underscore.

@@ -38,6 +38,8 @@ pub struct Config {
     pub rates: Rates,
     /// `KARTA_MAX_CONNECTIONS`.
     pub max_connections: usize,
+    /// `KARTA_METRICS_LISTEN`.
+    pub metrics_listen: Option<SocketAddr>,
     /// `OPENAI_BASE_URL`, `OPENAI_API_KEY`, `OPENAI_MODEL`.
     pub openai: Option<OpenAiConfig>,
     /// The same provider, `OPENAI_STT_MODEL`, `OPENAI_TTS_MODEL`, `OPENAI_TTS_VOICE`.
@@ -80,6 +82,9 @@ impl Config {
             trusted_proxies: reader.list("KARTA_TRUSTED_PROXIES", "a range like 10.0.0.0/8"),
             rates: reader.rates(),
             max_connections: reader.count("KARTA_MAX_CONNECTIONS", MAX_CONNECTIONS, 1_000_000),
+            metrics_listen: reader
+                .get("KARTA_METRICS_LISTEN")
+                .map(|text| reader.socket("KARTA_METRICS_LISTEN", &text)),
             log: reader.log(),
             log_json: reader.log_json(),
         };
@@ -323,6 +328,7 @@ mod tests {
                 ("KARTA_LIMIT_MINTS", "5/1m"),
                 ("KARTA_LIMIT_MINTS_PER_KEY", "many"),
                 ("KARTA_MAX_CONNECTIONS", "0"),
+                ("KARTA_METRICS_LISTEN", "9464"),
                 ("OPENAI_BASE_URL", "sk-123"),
                 ("OPENAI_API_KEY", "a b"),
                 ("KARTA_LOG", "=="),
@@ -340,6 +346,7 @@ mod tests {
             "KARTA_LIMITS",
             "KARTA_LIMIT_MINTS:",
             "KARTA_LIMIT_MINTS_PER_KEY",
+            "KARTA_METRICS_LISTEN",
             "KARTA_MAX_CONNECTIONS",
             "OPENAI_BASE_URL",
             "OPENAI_API_KEY",
@@ -351,7 +358,7 @@ mod tests {
                 "{name}: {problems:#?}"
             );
         }
-        assert_eq!(problems.len(), 14, "{problems:#?}");
+        assert_eq!(problems.len(), 15, "{problems:#?}");
         assert!(
             !problems.concat().contains("sk-123"),
             "a misplaced key is not printed"

@@ -13,6 +13,7 @@ pub mod extract;
 pub mod files;
 pub mod ice;
 pub mod listen;
+pub mod metrics;
 pub mod money;
 pub mod retention;
 pub mod router;

@@ -15,7 +15,7 @@ use karta_server::rtc::{Rtc, RtcConfig};
 use karta_server::session::Sessions;
 use karta_server::voice::engine::{self, Engines};
 use karta_server::voice::{CallSettings, Voices};
-use karta_server::{listen, retention, router, service};
+use karta_server::{listen, metrics, retention, router, service};
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ use tracing_subscriber::EnvFilter;
 
 /// For turns that are almost done. What is cut is answered after the next start.
 const TURN_GRACE: Duration = Duration::from_secs(1);
+/// Whoever collects metrics needs one.
+const METRICS_CONNECTIONS: usize = 16;
 /// A stop never takes longer than this, whatever hangs.
 const STOP_MAX: Duration = Duration::from_millis(4_800);
 
@@ -58,6 +60,7 @@ async fn run(Cli { data_dir, command }: Cli) -> ExitCode {
         }
     };
     log_to_stderr(&config);
+    metrics::count_panics();
     allow_many_files();
     match serve(config).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -135,7 +138,24 @@ async fn serve(config: Config) -> Result<(), String> {
         // Not through the log, whose filter could swallow it: this is its only sight.
         eprintln!("karta-server: the admin token of this server, shown this once: {token}");
     }
-    say_ready(&listener, &rtc).map_err(|error| format!("cannot write to stdout: {error}"))?;
+    let metrics = match config.metrics_listen {
+        None => None,
+        Some(address) => {
+            let bound = TcpListener::bind(address).await;
+            Some(bound.map_err(|error| format!("cannot listen on {address}: {error}. Name another address with KARTA_METRICS_LISTEN."))?)
+        }
+    };
+    say_ready(&listener, &rtc, metrics.as_ref())
+        .map_err(|error| format!("cannot write to stdout: {error}"))?;
+    if let Some(listener) = metrics {
+        let router = metrics::router(app.clone());
+        tokio::spawn(listen::serve(
+            listener,
+            router,
+            METRICS_CONNECTIONS,
+            stopping.clone(),
+        ));
+    }
     let http = tokio::spawn(listen::serve(
         listener,
         router::build(app),
@@ -167,14 +187,22 @@ fn voices(config: &Config) -> Voices {
 }
 
 /// The one line on stdout: scripts wait for it and read the real ports from it.
-fn say_ready(listener: &TcpListener, rtc: &Rtc) -> std::io::Result<()> {
+fn say_ready(
+    listener: &TcpListener,
+    rtc: &Rtc,
+    metrics: Option<&TcpListener>,
+) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    writeln!(
+    write!(
         stdout,
         "karta-server ready http=http://{} udp={}",
         listener.local_addr()?,
         rtc.local_addr()
     )?;
+    if let Some(metrics) = metrics {
+        write!(stdout, " metrics=http://{}", metrics.local_addr()?)?;
+    }
+    writeln!(stdout)?;
     stdout.flush()
 }
 

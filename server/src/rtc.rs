@@ -19,7 +19,7 @@ mod tests;
 use crate::error::Fault;
 use crate::session::{Frame, Principal, Sessions};
 use async_trait::async_trait;
-use driver::{Command, Driver};
+use driver::{Command, Counts, Driver};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use karta_protocol::{Accepted, ClientEvent, ErrorCode};
@@ -53,6 +53,8 @@ pub trait Conversation: Send + Sync + 'static {
     ) -> Result<Accepted, Fault>;
     /// Lets a call begin, or refuses: no voice for this agent, no engine, no place, a limit.
     async fn begin_call(&self, who: &Principal, session_id: &str) -> Result<Begun, Fault>;
+    /// A call that began at `since_ms` goes on: pays the minute that begins, or refuses.
+    async fn go_on(&self, who: &Principal, session_id: &str, since_ms: u64) -> Result<(), Fault>;
     /// Puts what the visitor said aloud into the log.
     async fn said(
         &self,
@@ -110,6 +112,10 @@ impl Conversation for Sessions {
         ))
     }
 
+    async fn go_on(&self, who: &Principal, session_id: &str, since_ms: u64) -> Result<(), Fault> {
+        self.stay(who, session_id, Some(since_ms)).await.map(drop)
+    }
+
     async fn said(
         &self,
         who: &Principal,
@@ -120,6 +126,9 @@ impl Conversation for Sessions {
         Sessions::said(self, who, session_id, utterance, words, None).await
     }
 }
+
+/// Longest wait for a media thread that is asked how it is.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How the media threads run.
 #[derive(Clone, Debug)]
@@ -265,6 +274,18 @@ impl Rtc {
     /// Connections held now, half-open ones included.
     pub fn connections(&self) -> usize {
         self.shared.registry.len()
+    }
+
+    /// What all media threads hold and have seen. None: one of them is too busy to say.
+    pub async fn load(&self) -> Option<Counts> {
+        let mut sum = Counts::default();
+        for thread in &self.shared.threads {
+            let (reply, counts) = oneshot::channel();
+            thread.commands.send(Command::Probe(reply)).ok()?;
+            let counts = tokio::time::timeout(PROBE_TIMEOUT, counts).await;
+            sum += counts.ok()?.ok()?;
+        }
+        Some(sum)
     }
 
     /// Takes an offer for a session that `who` owns. The peer is in the driver's hands before the answer is returned.

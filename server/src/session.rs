@@ -12,6 +12,7 @@ use crate::files::Files;
 use crate::store::{Began, SessionRecord, Store, new_id, now_ms};
 use hub::{Hub, Hubs};
 use karta_protocol::{Accepted, ClientEvent, ErrorCode, EventsPage, SessionInfo};
+use prometheus_client::metrics::histogram::Histogram;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ mod check;
 pub mod files;
 mod history;
 mod hub;
+mod stay;
 mod subscription;
 #[cfg(test)]
 mod tests;
@@ -40,6 +42,17 @@ pub use subscription::Subscription;
 const TURNS: usize = 512;
 /// Events in one page of `GET /sessions/{id}`.
 const PAGE: usize = 500;
+
+/// Bounds of the classes in which turns are counted by their length.
+const TURN_SECONDS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
+
+/// For operators.
+pub struct Load {
+    /// In memory: somebody reads it, or it has a turn.
+    pub sessions: usize,
+    pub turns: usize,
+    pub turn_seconds: Histogram,
+}
 
 /// Who calls, as a checked session token says. Made by `auth` only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +92,7 @@ struct Inner {
     /// None: visitors can send no files.
     files: Option<Files>,
     turns: Semaphore,
+    turn_seconds: Histogram,
     /// Work that must not be cut by a caller who goes away: commits, and turns.
     tasks: TaskTracker,
     /// No new work.
@@ -113,6 +127,7 @@ impl Sessions {
                 clock,
                 files,
                 turns: Semaphore::new(TURNS),
+                turn_seconds: Histogram::new(TURN_SECONDS),
                 tasks: TaskTracker::new(),
                 closing: CancellationToken::new(),
                 halted: CancellationToken::new(),
@@ -134,6 +149,15 @@ impl Sessions {
             }
         });
         Ok(sessions)
+    }
+
+    pub fn load(&self) -> Load {
+        let inner = &self.inner;
+        Load {
+            sessions: inner.hubs.count(),
+            turns: TURNS - inner.turns.available_permits(),
+            turn_seconds: inner.turn_seconds.clone(),
+        }
     }
 
     /// Takes no more events, lets running turns finish for `grace`, then ends every subscription. What is cut here is answered

@@ -280,6 +280,9 @@ pub enum Appended {
 /// The database. Every write returns after the commit is durable (WAL, `synchronous=FULL`).
 #[async_trait]
 pub trait Store: Send + Sync {
+    /// Writes that wait for the database.
+    fn waiting_writes(&self) -> usize;
+
     async fn key_by_public(&self, public_key: &str) -> Result<Option<WidgetKey>, StoreError>;
     async fn key_by_id(&self, id: &str) -> Result<Option<WidgetKey>, StoreError>;
     async fn keys(&self, account: &str) -> Result<Vec<WidgetKey>, StoreError>;

@@ -45,6 +45,7 @@ pub const CALLS_MAX: usize = 50;
 pub struct Voices {
     engines: Engines,
     places: Arc<Semaphore>,
+    calls_max: usize,
     settings: CallSettings,
 }
 
@@ -53,6 +54,7 @@ impl Voices {
         Voices {
             engines,
             places: Arc::new(Semaphore::new(calls_max)),
+            calls_max,
             settings,
         }
     }
@@ -60,6 +62,16 @@ impl Voices {
     /// An agent with this choice can be talked to.
     pub fn available(&self, choice: &str) -> bool {
         self.engines.of(choice).is_ok()
+    }
+
+    /// Calls that go on.
+    pub fn calls(&self) -> usize {
+        self.calls_max
+            .saturating_sub(self.places.available_permits())
+    }
+
+    pub fn calls_max(&self) -> usize {
+        self.calls_max
     }
 
     pub fn settings(&self) -> CallSettings {
@@ -95,6 +107,14 @@ pub struct Packet {
     /// Of RTP's 48 kHz clock, extended.
     pub time: u64,
     pub payload: Vec<u8>,
+}
+
+/// What the visitor's line brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    Packet(Packet),
+    /// Of a hundred packets that we sent, so many did not arrive, says the visitor's side.
+    Loses(u8),
 }
 
 /// A packet on its way to the visitor: 20 ms.

@@ -109,12 +109,22 @@ impl Conversation for Guarded {
         let agent = self.app.store.agent(&who.agent_id).await?;
         let choice = agent.map(|agent| agent.voice).unwrap_or_default();
         let (engine, place) = self.app.voices.admit(&choice)?;
+        self.caller.limit(&self.app, Action::CallMinute)?;
+        // Nothing is paid for a call that there is no place for.
+        let since_ms = self.app.sessions.stay(who, session_id, None).await?;
         Ok(Begun {
             engine,
             settings: self.app.voices.settings(),
+            since_ms,
             aloud: self.app.sessions.aloud(who, session_id).await?,
             place: Box::new(place),
         })
+    }
+
+    async fn go_on(&self, who: &Principal, session_id: &str, since_ms: u64) -> Result<(), Fault> {
+        self.caller.limit(&self.app, Action::CallMinute)?;
+        self.still_allowed().await?;
+        Conversation::go_on(&self.app.sessions, who, session_id, since_ms).await
     }
 
     async fn said(

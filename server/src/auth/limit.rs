@@ -42,6 +42,8 @@ pub enum Action {
     Connect,
     /// A call that begins.
     Call,
+    /// A minute of a call that begins.
+    CallMinute,
     /// A file of a visitor's.
     Upload,
 }
@@ -96,6 +98,20 @@ pub const RULES: &[(Action, Scope, &str, u32)] = &[
     (Action::Call, Scope::Address, "CALLS_PER_ADDRESS", 30),
     (Action::Call, Scope::Key, "CALLS_PER_KEY", 600),
     (Action::Call, Scope::Visitor, "CALLS_PER_VISITOR", 10),
+    // A call takes one each minute, so these bound how many go on at once as well.
+    (
+        Action::CallMinute,
+        Scope::Address,
+        "CALL_MINUTES_PER_ADDRESS",
+        30,
+    ),
+    (Action::CallMinute, Scope::Key, "CALL_MINUTES_PER_KEY", 600),
+    (
+        Action::CallMinute,
+        Scope::Visitor,
+        "CALL_MINUTES_PER_VISITOR",
+        10,
+    ),
     (Action::Upload, Scope::Address, "UPLOADS_PER_ADDRESS", 60),
     (Action::Upload, Scope::Key, "UPLOADS_PER_KEY", 600),
     (Action::Upload, Scope::Visitor, "UPLOADS_PER_VISITOR", 20),

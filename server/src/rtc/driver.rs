@@ -11,7 +11,7 @@ use super::demux::{self, Datagram};
 use super::peer::{End, Outbox, Parcel, Peer, PeerEvent, Unacceptable};
 use super::ports::Ports;
 use crate::error::Fault;
-use crate::voice::{Frame, Packet};
+use crate::voice::{Frame, Line};
 use roster::Roster;
 use std::io;
 use std::net::SocketAddr;
@@ -46,7 +46,7 @@ pub(super) enum Command {
     /// The visitor's audio goes there from now on; None: nowhere.
     Listen {
         key: PeerKey,
-        packets: Option<mpsc::Sender<Packet>>,
+        line: Option<mpsc::Sender<Line>>,
     },
     /// Audio for the visitor.
     Speak {
@@ -67,7 +67,6 @@ pub(super) enum Command {
     Panic {
         key: PeerKey,
     },
-    #[cfg(test)]
     Probe(oneshot::Sender<Counts>),
 }
 
@@ -79,18 +78,36 @@ pub(super) enum Inbound {
     Garbage,
 }
 
-/// For tests and, later, metrics.
+/// What a media thread holds and has seen, for operators and for tests.
 #[derive(Clone, Copy, Debug, Default)]
-#[cfg_attr(not(test), expect(dead_code, reason = "metrics come with issue 4"))]
-pub(super) struct Counts {
+pub struct Counts {
     pub peers: usize,
     pub timers: usize,
     pub ufrags: usize,
     pub addresses: usize,
     /// STUN checks that named no peer, even after the command queue was drained.
     pub unmatched_stun: u64,
+    /// Datagrams for nobody, forged, or lost on a full socket.
     pub dropped: u64,
     pub panics: u64,
+    /// Commands that wait.
+    pub commands: usize,
+    /// Packets that wait for a full socket.
+    pub backlog: usize,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Counts) {
+        self.peers += other.peers;
+        self.timers += other.timers;
+        self.ufrags += other.ufrags;
+        self.addresses += other.addresses;
+        self.unmatched_stun += other.unmatched_stun;
+        self.dropped += other.dropped;
+        self.panics += other.panics;
+        self.commands += other.commands;
+        self.backlog += other.backlog;
+    }
 }
 
 pub(super) struct Driver {
@@ -181,7 +198,7 @@ impl Driver {
         match command {
             Command::Add { key, peer, inbound } => self.roster.add(key, peer, inbound),
             Command::Send { key, parcel } => self.step(key, |peer, out| peer.send(parcel, out)),
-            Command::Listen { key, packets } => self.roster.listen(key, packets),
+            Command::Listen { key, line } => self.roster.listen(key, line),
             Command::Speak { key, frame } => {
                 let now = Instant::now();
                 self.step(key, |peer, out| peer.speak(frame, now, out));
@@ -198,12 +215,13 @@ impl Driver {
             Command::Stop => self.stopping = true,
             #[cfg(test)]
             Command::Panic { key } => self.step(key, |_, _| panic!("injected by a test")),
-            #[cfg(test)]
             Command::Probe(reply) => {
                 let _ = reply.send(Counts {
                     unmatched_stun: self.counts.unmatched_stun,
                     dropped: self.counts.dropped,
                     panics: self.counts.panics,
+                    commands: self.commands.len(),
+                    backlog: self.ports.backlog(),
                     ..self.roster.size()
                 });
             }
@@ -329,10 +347,12 @@ impl Driver {
                 PeerEvent::Garbage => Inbound::Garbage,
                 PeerEvent::Ended(end) => return Some(end),
                 PeerEvent::Audio(packet) => {
-                    // Nobody listens, or not fast enough: dropped, like on a bad line.
-                    if let Some(packets) = &slot.packets {
-                        let _ = packets.try_send(packet);
-                    }
+                    slot.bring(Line::Packet(packet));
+                    continue;
+                }
+                PeerEvent::Loses(percent) => {
+                    // Nothing that the visitor did: it does not count as a sign of life.
+                    slot.bring(Line::Loses(percent));
                     continue;
                 }
             };

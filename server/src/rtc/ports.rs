@@ -89,6 +89,11 @@ impl Ports {
         room
     }
 
+    /// Packets that wait.
+    pub fn backlog(&self) -> usize {
+        self.backlog.len()
+    }
+
     pub fn has_backlog(&self) -> bool {
         !self.backlog.is_empty()
     }

@@ -6,14 +6,14 @@ use super::{Conversation, PeerKey};
 use crate::error::Fault;
 use crate::session::{Aloud, AloudNews, Principal};
 use crate::voice::engine::{Engine, SpeechFailure};
-use crate::voice::{Call, CallSettings, Out, Packet, Phase};
+use crate::voice::{Call, CallSettings, Line, Out, Phase};
 use futures::StreamExt;
 use karta_protocol::{ErrorCode, EventType, SessionEvent};
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 /// Packets that wait for the call: a second and a quarter. What comes beyond is dropped, like on a bad line.
@@ -22,8 +22,8 @@ pub(super) const PACKETS: usize = 64;
 const SPEECH: usize = 2_048;
 /// Reports of engines and of the log that wait for the call.
 const REPORTS: usize = 256;
-/// So much sound waits to be played before the next sentence is made: ten seconds.
-const STORED_MAX: usize = 10 * crate::voice::SPOKEN_RATE as usize;
+/// So much sound waits to be played before more of it is taken from the engine: four seconds, far more than one takes to go on.
+const STORED_MAX: usize = 4 * crate::voice::SPOKEN_RATE as usize;
 /// One failure may be chance. After so many in a row the call ends, with a word that says so.
 const FAILURES_MAX: u32 = 3;
 
@@ -32,6 +32,8 @@ pub struct Begun {
     pub engine: Engine,
     pub settings: CallSettings,
     pub aloud: Aloud,
+    /// When it began, by the clock that its minutes are counted with.
+    pub since_ms: u64,
     /// Given back by drop: a place among the calls of the server.
     pub place: Box<dyn Send + Sync>,
 }
@@ -51,7 +53,7 @@ pub(super) struct Talk {
     pub session_id: String,
     pub key: PeerKey,
     pub commands: mpsc::UnboundedSender<Command>,
-    pub packets: mpsc::Receiver<Packet>,
+    pub line: mpsc::Receiver<Line>,
     pub orders: mpsc::Receiver<Order>,
     pub news: mpsc::Sender<News>,
     pub begun: Begun,
@@ -63,6 +65,7 @@ enum Report {
     Sound(u64, Vec<i16>),
     Sounded(u64, Result<(), SpeechFailure>),
     Said(Result<(), Fault>),
+    WentOn(Result<(), Fault>),
 }
 
 impl Talk {
@@ -94,6 +97,7 @@ impl Talk {
             listening: HashMap::new(),
             to_speak: VecDeque::new(),
             speaking: None,
+            room: watch::Sender::new(true),
             failures: 0,
             over: None,
         };
@@ -109,11 +113,14 @@ impl Talk {
         let mut call = Call::new(self.begun.settings.clone(), running, Instant::now());
         desk.tell(state("listening", None));
         let mut out = Vec::new();
+        // The first was paid before the call began.
+        let mut minutes = tokio::time::interval(self.begun.settings.minute);
+        minutes.reset();
         loop {
             let deadline = call.deadline(Instant::now());
             let input = tokio::select! {
-                packet = self.packets.recv() => match packet {
-                    Some(packet) => Input::Packet(packet),
+                line = self.line.recv() => match line {
+                    Some(line) => Input::Line(line),
                     None => return desk.over,
                 },
                 order = self.orders.recv() => match order {
@@ -132,6 +139,10 @@ impl Talk {
                     Some(report) => Input::Report(report),
                     None => return desk.over,
                 },
+                _ = minutes.tick() => {
+                    desk.pay(self.begun.since_ms);
+                    continue;
+                }
                 () = tokio::time::sleep_until(deadline.into()) => Input::Time,
             };
             let now = Instant::now();
@@ -147,6 +158,7 @@ impl Talk {
                 desk.carry_out(order, &self.begun.aloud);
             }
             desk.speak_next(&call);
+            desk.make_room(&call);
             if desk.over.is_some() {
                 return desk.over;
             }
@@ -155,7 +167,7 @@ impl Talk {
 }
 
 enum Input {
-    Packet(Packet),
+    Line(Line),
     Order(Order),
     Event(Box<SessionEvent>),
     Written(String, usize),
@@ -165,7 +177,8 @@ enum Input {
 
 fn step(call: &mut Call, desk: &mut Desk, input: Input, now: Instant, out: &mut Vec<Out>) {
     match input {
-        Input::Packet(packet) => call.packet(&packet, now, out),
+        Input::Line(Line::Packet(packet)) => call.packet(&packet, now, out),
+        Input::Line(Line::Loses(percent)) => call.line_loses(percent),
         Input::Order(Order::Mute(muted)) => call.mute(muted, now, out),
         Input::Event(event) => happened(call, &event, now, out),
         Input::Written(part_id, bytes) => call.written(&part_id, bytes, now, out),
@@ -190,9 +203,12 @@ fn step(call: &mut Call, desk: &mut Desk, input: Input, now: Instant, out: &mut 
             }
             Report::Said(Ok(())) => {}
             Report::Said(Err(fault)) => {
-                desk.refused(&fault);
+                desk.refused(&fault, fault.code() == ErrorCode::RateLimited);
                 call.settled(out);
             }
+            Report::WentOn(Ok(())) => {}
+            // Also where nothing could be counted: what is not paid for does not go on.
+            Report::WentOn(Err(fault)) => desk.refused(&fault, false),
         },
         Input::Time => {}
     }
@@ -234,6 +250,8 @@ struct Desk {
     listening: HashMap<u64, mpsc::Sender<Vec<i16>>>,
     to_speak: VecDeque<(u64, String)>,
     speaking: Option<AbortOnDrop>,
+    /// More sound may be taken from the engine.
+    room: watch::Sender<bool>,
     failures: u32,
     over: Option<&'static str>,
 }
@@ -331,10 +349,13 @@ impl Desk {
             return;
         };
         let (mouth, reports) = (self.engine.mouth.clone(), self.reports.clone());
+        let mut room = self.room.subscribe();
         let task = tokio::spawn(async move {
             let (sound, mut made) = mpsc::channel(8);
             let forward = async {
                 while let Some(pcm) = made.recv().await {
+                    // An engine is faster than speech: what it makes beyond waits on its own side. An error is the call's end.
+                    let _ = room.wait_for(|room| *room).await;
                     if reports.send(Report::Sound(number, pcm)).await.is_err() {
                         return;
                     }
@@ -345,6 +366,12 @@ impl Desk {
             let _ = reports.send(Report::Sounded(number, result)).await;
         });
         self.speaking = Some(AbortOnDrop(task.abort_handle()));
+    }
+
+    fn make_room(&self, call: &Call) {
+        let room = call.stored() <= STORED_MAX;
+        self.room
+            .send_if_modified(|had| std::mem::replace(had, room) != room);
     }
 
     fn judge<T>(&mut self, result: Result<T, SpeechFailure>) -> Option<T> {
@@ -364,10 +391,25 @@ impl Desk {
         }
     }
 
-    /// The log did not take what was said: the visitor is told why, and where a limit is reached the call is over.
-    fn refused(&mut self, fault: &Fault) {
+    /// Pays for the minute that begins, beside the call.
+    fn pay(&self, since_ms: u64) {
+        let (conversation, who, session_id) = (
+            self.conversation.clone(),
+            self.who.clone(),
+            self.session_id.clone(),
+        );
+        let reports = self.reports.clone();
+        tokio::spawn(async move {
+            let went_on = conversation.go_on(&who, &session_id, since_ms).await;
+            let _ = reports.send(Report::WentOn(went_on)).await;
+        });
+    }
+
+    /// The visitor is told why the log did not take what was said, or the call may not go on. Where time does not heal it soon, the call
+    /// is over.
+    fn refused(&mut self, fault: &Fault, bearable: bool) {
         self.tell(super::bridge::refusal(None, fault, &self.session_id));
-        if fault.code() != ErrorCode::RateLimited {
+        if !bearable {
             self.over = Some("refused");
         }
     }

@@ -5,6 +5,7 @@ pub(super) mod client;
 mod connect;
 mod fake;
 mod lifetime;
+mod minutes;
 mod offers;
 mod voice;
 

@@ -106,6 +106,14 @@ pub fn aside(most: Most) -> Aside {
     }
 }
 
+/// A call: time only. `from_ms`: when it began.
+pub fn stay(key: &WidgetKey, from_ms: u64, now_ms: u64) -> Charge {
+    Charge {
+        minutes: Some(minutes(&key.caps, from_ms, now_ms)),
+        ..blank(&key.id, now_ms)
+    }
+}
+
 /// A file: it costs time only, but nothing is taken from who has used up the key.
 pub fn file(key: &WidgetKey, now_ms: u64) -> Charge {
     // Not where the money is used up, but none is held back.

@@ -333,6 +333,13 @@ impl Hubs {
         }
     }
 
+    /// Those in use.
+    pub fn count(&self) -> usize {
+        let known = self.known();
+        let used = known.hubs.values().filter(|hub| hub.strong_count() > 0);
+        used.count()
+    }
+
     pub fn end_subscriptions(&self) {
         for hub in self.known().hubs.values().filter_map(Weak::upgrade) {
             let mut fan = hub.fan();

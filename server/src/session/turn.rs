@@ -467,6 +467,8 @@ async fn finish(
         usage: sink.usage(&end, &text),
         prices: sink.prices.get().copied().flatten(),
     };
+    let lasted_ms = inner.clock.now_ms().saturating_sub(from_ms);
+    inner.turn_seconds.observe(lasted_ms as f64 / 1_000.0);
     let last_words = last_words(id, &sink.part_id, &text, end);
     let mut wait = FIRST_RETRY;
     loop {

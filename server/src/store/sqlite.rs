@@ -123,6 +123,10 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
+    fn waiting_writes(&self) -> usize {
+        self.writer.waiting()
+    }
+
     async fn key_by_public(&self, public_key: &str) -> Result<Option<WidgetKey>, StoreError> {
         sqlx::query("SELECT * FROM widget_keys WHERE public_key = ?")
             .bind(public_key)

@@ -19,6 +19,8 @@ pub struct CallSettings {
     pub idle_max: Duration,
     /// No call lasts longer.
     pub length_max: Duration,
+    /// How often it pays: whole minutes, but in a test.
+    pub minute: Duration,
 }
 
 impl Default for CallSettings {
@@ -27,6 +29,7 @@ impl Default for CallSettings {
             turns: TurnSettings::default(),
             idle_max: Duration::from_secs(180),
             length_max: Duration::from_secs(30 * 60),
+            minute: Duration::from_secs(60),
         }
     }
 }
@@ -85,6 +88,8 @@ pub struct Call {
     inbound: Inbound,
     turns: Turns,
     encoder: Encoder,
+    /// Percent of our packets.
+    losing: u8,
     playout: Playout,
     muted: bool,
     phase: Phase,
@@ -113,6 +118,7 @@ impl Call {
             last_word: now,
             inbound: Inbound::new(now),
             encoder: Encoder::new(),
+            losing: 0,
             playout: Playout::default(),
             muted: false,
             phase: Phase::Listening,
@@ -143,6 +149,13 @@ impl Call {
         let mut heard = Vec::new();
         self.inbound.packet(packet, now, &mut heard);
         self.hear(&heard, now, out);
+    }
+
+    /// What the visitor's side says of our packets.
+    pub fn line_loses(&mut self, percent: u8) {
+        // One good stretch does not make a good line.
+        self.losing = percent.max(self.losing / 2);
+        self.encoder.line_loses(self.losing);
     }
 
     pub fn tick(&mut self, now: Instant, out: &mut Vec<Out>) {

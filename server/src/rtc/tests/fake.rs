@@ -150,6 +150,10 @@ impl Conversation for FakeConversation {
         Err(Fault::refused(ErrorCode::VoiceUnavailable, "no voice"))
     }
 
+    async fn go_on(&self, _who: &Principal, _session: &str, _since_ms: u64) -> Result<(), Fault> {
+        Ok(())
+    }
+
     async fn said(
         &self,
         _who: &Principal,

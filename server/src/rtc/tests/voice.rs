@@ -4,10 +4,11 @@ use super::super::{Begun, Conversation, Frames, Rtc};
 use super::client::Client;
 use super::connect::config;
 use crate::agent::{AgentFailure, Answer, Runtime, Runtimes, Sink, Turn};
+use crate::app::Clock;
 use crate::error::Fault;
 use crate::session::{Principal, Sessions};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Agent, Store as _, WidgetKey};
+use crate::store::{Agent, Caps, Store as _, WidgetKey};
 use crate::voice::codec::Decoder;
 use crate::voice::engine::{Engine, SoFar, SpeechFailure, SpeechToText, TextToSpeech, local};
 use crate::voice::tests::{packets, question};
@@ -62,7 +63,7 @@ impl TextToSpeech for Scripted {
     }
 }
 
-fn scripted() -> Engine {
+pub fn scripted() -> Engine {
     Engine {
         ears: Arc::new(Scripted),
         mouth: Arc::new(Scripted),
@@ -70,16 +71,29 @@ fn scripted() -> Engine {
 }
 
 /// A session's log with an engine for calls.
-struct Voiced {
-    sessions: Sessions,
-    session_id: String,
-    who: Principal,
+pub struct Voiced {
+    pub sessions: Sessions,
+    pub store: Arc<SqliteStore>,
+    pub session_id: String,
+    pub who: Principal,
     engine: Engine,
+    settings: CallSettings,
     _dir: tempfile::TempDir,
 }
 
 impl Voiced {
-    async fn new(engine: Engine, answer: &'static str) -> Arc<Voiced> {
+    pub async fn new(engine: Engine, answer: &'static str) -> Arc<Voiced> {
+        let settings = CallSettings::default();
+        Voiced::with(engine, answer, settings, Caps::default(), Clock::system()).await
+    }
+
+    pub async fn with(
+        engine: Engine,
+        answer: &'static str,
+        settings: CallSettings,
+        caps: Caps,
+        clock: Clock,
+    ) -> Arc<Voiced> {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(dir.path()).await.unwrap());
         let agent = Agent {
@@ -92,23 +106,37 @@ impl Voiced {
             id: "k_1".into(),
             account: "acme".into(),
             public_key: "pk_1".into(),
+            caps,
             ..WidgetKey::default()
         };
         store.put_key(&key).await.unwrap();
         let runtimes = Runtimes::only(Arc::new(Says(answer)));
-        let sessions = Sessions::start(store, runtimes, None).await.unwrap();
+        let sessions = Sessions::start_at(store.clone(), runtimes, clock, None)
+            .await
+            .unwrap();
         let who = super::fake::who("v_owner");
         let session_id = sessions.create(&who, None).await.unwrap().id;
         Arc::new(Voiced {
             sessions,
+            store,
             session_id,
             who,
             engine,
+            settings,
             _dir: dir,
         })
     }
 
-    async fn open(self: &Arc<Self>, rtc: &Rtc) -> Client {
+    pub async fn open(self: &Arc<Self>, rtc: &Rtc) -> Client {
+        let mut client = self.ask(rtc).await;
+        client
+            .until("the call", |c| c.has(r#""state":"listening""#))
+            .await;
+        client
+    }
+
+    /// A client that has asked for a call.
+    pub async fn ask(self: &Arc<Self>, rtc: &Rtc) -> Client {
         let (mut client, offer) = Client::new().await;
         let answer = rtc
             .connect(self.clone(), &self.who, &self.session_id, &offer)
@@ -120,12 +148,9 @@ impl Voiced {
         client.until("synced", |c| c.has("session.synced")).await;
         client.send(r#"{"type":"voice.start"}"#);
         client
-            .until("the call", |c| c.has(r#""state":"listening""#))
-            .await;
-        client
     }
 
-    async fn log(&self) -> Vec<SessionEvent> {
+    pub async fn log(&self) -> Vec<SessionEvent> {
         self.sessions
             .page(&self.who, &self.session_id, 0)
             .await
@@ -161,10 +186,15 @@ impl Conversation for Voiced {
     async fn begin_call(&self, who: &Principal, session_id: &str) -> Result<Begun, Fault> {
         Ok(Begun {
             engine: self.engine.clone(),
-            settings: CallSettings::default(),
+            settings: self.settings.clone(),
+            since_ms: self.sessions.stay(who, session_id, None).await?,
             aloud: self.sessions.aloud(who, session_id).await?,
             place: Box::new(()),
         })
+    }
+
+    async fn go_on(&self, who: &Principal, session_id: &str, since_ms: u64) -> Result<(), Fault> {
+        Conversation::go_on(&self.sessions, who, session_id, since_ms).await
     }
 
     async fn said(
@@ -179,13 +209,13 @@ impl Conversation for Voiced {
 }
 
 /// The recorded question, and silence until the turn is over.
-fn asked() -> Vec<Vec<u8>> {
+pub fn asked() -> Vec<Vec<u8>> {
     let mut spoken = Resampler::new(16_000).push(&question());
     spoken.resize(SPOKEN_RATE as usize * 3, 0);
     packets(&spoken)
 }
 
-fn energy(heard: &[Vec<u8>]) -> f64 {
+pub fn energy(heard: &[Vec<u8>]) -> f64 {
     let mut decoder = Decoder::new();
     let pcm = heard
         .iter()
@@ -273,6 +303,48 @@ async fn who_speaks_over_the_agent_silences_it_and_the_log_keeps_what_was_heard(
         cut.contains(&format!("\"heard\":{}", text.len())),
         "{cut} {text}"
     );
+}
+
+/// Speaks real words, over and over: only speech is worth a copy.
+struct Reader;
+
+#[async_trait]
+impl TextToSpeech for Reader {
+    async fn speak(
+        &self,
+        _words: &str,
+        sound: &mpsc::Sender<Vec<i16>>,
+    ) -> Result<(), SpeechFailure> {
+        for _ in 0..60 {
+            let _ = sound.send(Resampler::new(16_000).push(&question())).await;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn packets_carry_copies_of_those_before_while_the_visitor_says_that_some_are_lost() {
+    let rtc = Rtc::start(config()).await.unwrap();
+    let engine = Engine {
+        ears: Arc::new(Scripted),
+        mouth: Arc::new(Reader),
+    };
+    let voiced = Voiced::new(engine, "Go on.").await;
+    let mut client = voiced.open(&rtc).await;
+    // Two reports are needed, each five seconds after the one before.
+    client.limit = Duration::from_secs(60);
+    // The flag of the copy, in the first byte behind the table of contents of a packet that begins with speech (RFC 6716 4.2.3).
+    let copies = |heard: &[Vec<u8>]| {
+        let flagged = heard.iter().filter(|packet| {
+            packet[0] >> 3 < 16 && packet.get(1).is_some_and(|byte| byte & 0x40 != 0)
+        });
+        flagged.count()
+    };
+    client.send(r#"{"type":"user.message","id":"m1","text":"hello"}"#);
+    client.until("speech", |c| c.heard.len() > 100).await;
+    assert_eq!(copies(&client.heard), 0, "nothing is lost");
+    client.deaf_every = 5;
+    client.until("copies", |c| copies(&c.heard) > 20).await;
 }
 
 #[tokio::test]

@@ -49,6 +49,13 @@ impl Writer {
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 
+    /// Writes that wait; 0 while somebody is just handing one in.
+    pub fn waiting(&self) -> usize {
+        let jobs = self.jobs.try_lock();
+        let jobs = jobs.ok().and_then(|jobs| jobs.clone());
+        jobs.map_or(0, |jobs| jobs.max_capacity() - jobs.capacity())
+    }
+
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
     }
