@@ -19,7 +19,7 @@ Usage: ./build.sh COMMAND
   widget [--dev]                         build only dist/widget (loader, wasm, glue, compressed copies, manifest.json)
   server [--dev]                         build only karta-server
   release                                write dist/: the widget and the server that carries it
-  bench                                  bytes and timings against the budgets of this project
+  bench [--load [--quick]]               bytes and timings against the budgets of this project; --load: what the server holds (5 minutes)
   clean                                  remove dist/ and .karta/ (the demo's data); cargo's target/ stays
 
 Environment: CARGO_TARGET_DIR (cargo's own), KARTA_TOOLS (where wasm-bindgen and the npm modules go; default target/tools and node_modules),
@@ -60,7 +60,21 @@ cmd_release() {
   step "dist/ is complete: karta-server (carries the widget) and widget/"
 }
 
+# Without a browser: the server alone, by a client that talks to its real ports. Alone on its machine, please.
+bench_load() {
+  build_server release
+  step "Building the load client"
+  cargo build --locked --release -p karta-server --example load || die "the load client does not build"
+  "$TARGET/release/examples/load" --server "$SERVER_BIN" "$@"
+}
+
 cmd_bench() {
+  if [ "${1:-}" = --load ]; then
+    shift
+    have cargo || need_build
+    bench_load "$@"
+    return
+  fi
   need_build
   need_browser
   build_widget release

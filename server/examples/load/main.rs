@@ -1,0 +1,396 @@
+//! A load client for the real server binary, over HTTP and UDP: how fast visitors connect, how late packets are, what a session costs.
+//!
+//!     cargo run --release -p karta-server --example load -- --server target/release/karta-server [--idle 400] [--quick]
+//!
+//! `./build.sh bench --load` runs it. It ends within five minutes and prints one table. The load shares the machine with the server: of two
+//! cores one belongs to each, so the figures are what the server does with about one of them.
+
+mod client;
+#[expect(dead_code, reason = "the fuzz test uses more of it")]
+mod process;
+mod provider;
+mod usage;
+
+use client::{Api, Failure, Link, Pace, Seen, Visitor};
+use futures::StreamExt;
+use karta_server::voice::codec::Encoder;
+use karta_server::voice::{FRAME, Resampler, SPOKEN_RATE, wav};
+use process::Process;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use usage::{Usage, percentile};
+
+const ORIGIN: &str = "https://load.example";
+/// Connections that are being made at once.
+const AT_ONCE: usize = 16;
+const MEASURE: Duration = Duration::from_secs(8);
+/// A step of the staircase is too high where a packet in a hundred is later than this, or lost.
+const LATE_MS: f64 = 50.0;
+const LOST_MAX: f64 = 0.01;
+/// Longer than any step lasts, ten seconds a sentence.
+const ANSWER: &str = "One two three. Two three four. Three four five. Four five six. Five six seven. Six seven eight. Seven eight nine. Eight nine ten.";
+const QUESTION: &[u8] = include_bytes!("../../../fixtures/voice/opening-hours.wav");
+
+struct Options {
+    server: PathBuf,
+    idle: usize,
+    quick: bool,
+}
+
+impl Options {
+    fn read() -> Result<Options, Failure> {
+        let mut options = Options {
+            server: "target/release/karta-server".into(),
+            idle: 400,
+            quick: false,
+        };
+        let mut given = std::env::args().skip(1);
+        while let Some(name) = given.next() {
+            match name.as_str() {
+                "--server" => options.server = given.next().ok_or("--server PATH")?.into(),
+                "--idle" => options.idle = given.next().ok_or("--idle N")?.parse()?,
+                "--quick" => options.quick = true,
+                other => return Err(format!("unknown option {other}").into()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// One core for the clients, so that the other is the server's.
+#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
+async fn main() -> Result<(), Failure> {
+    let options = Options::read()?;
+    let data = tempfile::tempdir()?;
+    let provider = provider::start(ANSWER).await?;
+    let server = Process::start(
+        &options.server,
+        data.path(),
+        &[
+            ("KARTA_LOG", "warn"),
+            ("KARTA_LIMITS", "off"),
+            ("KARTA_MAX_CALLS", "5000"),
+            ("OPENAI_BASE_URL", &provider),
+            ("OPENAI_API_KEY", "sk-load"),
+            ("OPENAI_STT_MODEL", "stand-in"),
+            ("OPENAI_TTS_MODEL", "stand-in"),
+        ],
+    )
+    .await?;
+    let api = Api {
+        http: reqwest::Client::new(),
+        base: format!("{}/api/v1/widget", server.http),
+        origin: ORIGIN.into(),
+        key: server.seed(ORIGIN).await?,
+    };
+    println!("| | |\n|---|---|");
+    idle_and_chatting(&api, &server, options.idle).await?;
+    answer_time(&api, if options.quick { 2 } else { 8 }).await?;
+    let (listening, talking): (&[usize], &[usize]) = match options.quick {
+        true => (&[20], &[10]),
+        false => (
+            &[50, 100, 150, 200, 300, 400, 500],
+            &[10, 20, 30, 40, 60, 80, 100, 120],
+        ),
+    };
+    staircase(
+        &api,
+        &server,
+        "a call listens (50 packets/s in, detector on)",
+        listening,
+        false,
+    )
+    .await?;
+    staircase(
+        &api,
+        &server,
+        "both talk all the time (50 packets/s each way)",
+        talking,
+        true,
+    )
+    .await?;
+    let log = server.stop().await?;
+    if log.contains("panicked") {
+        return Err(format!("the server panicked:\n{log}").into());
+    }
+    Ok(())
+}
+
+fn row(name: &str, value: impl std::fmt::Display) {
+    println!("| {name} | {value} |");
+}
+
+/// Opens so many connections, [`AT_ONCE`] at a time. Also how long that took.
+async fn open(api: &Api, n: usize) -> Result<(Vec<(Visitor, Link)>, Duration), Failure> {
+    // Visitors come with a session; what is measured is the connection.
+    let visitors = futures::stream::iter(0..n).map(|_| api.visitor());
+    let visitors: Vec<_> = visitors.buffer_unordered(AT_ONCE).collect().await;
+    let began = Instant::now();
+    let links = futures::stream::iter(visitors).map(|visitor| async move {
+        let visitor = visitor?;
+        let link = api.connect(&visitor).await?;
+        Ok::<_, Failure>((visitor, link))
+    });
+    let links: Vec<_> = links.buffer_unordered(AT_ONCE).collect().await;
+    let took = began.elapsed();
+    let links: Result<Vec<_>, Failure> = links.into_iter().collect();
+    Ok((links?, took))
+}
+
+/// Runs every link in a task of its own, at one pace, until the sender is dropped. What each has seen comes back at the end.
+struct Crowd {
+    tasks: Vec<tokio::task::JoinHandle<Result<Link, Failure>>>,
+    stop: tokio::sync::watch::Sender<bool>,
+}
+
+impl Crowd {
+    fn start(links: Vec<Link>, pace: &Arc<Pace>) -> Crowd {
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let tasks = links.into_iter().map(|mut link| {
+            let (pace, stopped) = (pace.clone(), stopped.clone());
+            tokio::spawn(async move {
+                while !*stopped.borrow() {
+                    let soon = Instant::now() + Duration::from_millis(200);
+                    link.run(soon, &pace).await?;
+                    if link.ended {
+                        return Err("a connection ended by itself".into());
+                    }
+                }
+                Ok(link)
+            })
+        });
+        Crowd {
+            tasks: tasks.collect(),
+            stop,
+        }
+    }
+
+    async fn stop(self) -> Result<Vec<Link>, Failure> {
+        self.stop.send_replace(true);
+        let mut links = Vec::new();
+        for task in self.tasks {
+            links.push(task.await??);
+        }
+        Ok(links)
+    }
+}
+
+/// Runs the links for a while and gives what they saw in it, and what the server used.
+async fn measure(
+    links: Vec<Link>,
+    pace: Pace,
+    server: &Process,
+    time: Duration,
+) -> Result<(Vec<Link>, Vec<Seen>, f64, f64), Failure> {
+    let crowd = Crowd::start(links, &Arc::new(pace));
+    let before = Usage::of(server.id())?;
+    let own = Usage::of(std::process::id())?;
+    tokio::time::sleep(time).await;
+    let cpu = Usage::of(server.id())?.percent_since(&before);
+    let own = Usage::of(std::process::id())?.percent_since(&own);
+    let mut links = crowd.stop().await?;
+    let seen = links
+        .iter_mut()
+        .map(|link| std::mem::take(&mut link.seen))
+        .collect();
+    Ok((links, seen, cpu, own))
+}
+
+fn pongs(seen: &[Seen]) -> Vec<f64> {
+    seen.iter().flat_map(|seen| seen.pongs_ms.clone()).collect()
+}
+
+async fn idle_and_chatting(api: &Api, server: &Process, n: usize) -> Result<(), Failure> {
+    // Warm: the first sessions bring in what all share.
+    let (warm, _) = open(api, 8).await?;
+    let before = Usage::of(server.id())?;
+    let (links, took) = open(api, n).await?;
+    row(
+        &format!("connections made a second, {AT_ONCE} at a time"),
+        format!("{:.0}", n as f64 / took.as_secs_f64()),
+    );
+    let connects: Vec<f64> = links.iter().map(|(_, link)| link.connect_ms).collect();
+    row("offer → channel open, ms p50 / p99", two(&connects));
+    let rss = Usage::of(server.id())?.rss_kb.saturating_sub(before.rss_kb);
+    row(
+        "memory of an idle session, kB",
+        format!("{:.0}", rss as f64 / n as f64),
+    );
+    let (visitors, links): (Vec<Visitor>, Vec<Link>) = links.into_iter().unzip();
+    let pace = Pace {
+        ping_every: Some(Duration::from_secs(1)),
+        ..Pace::default()
+    };
+    let (links, seen, cpu, _) = measure(links, pace, server, MEASURE).await?;
+    row(
+        &format!("{n} idle chats, a ping a second: pong, ms p50 / p99"),
+        two(&pongs(&seen)),
+    );
+    row("  CPU of the server, % of a core", format!("{cpu:.1}"));
+    chatting(links, server).await?;
+    drop((visitors, warm));
+    Ok(())
+}
+
+/// Messages by the channel, answered by a provider that takes no time.
+async fn chatting(links: Vec<Link>, server: &Process) -> Result<(), Failure> {
+    let chats = links.len().min(50);
+    let before = Usage::of(server.id())?;
+    let tasks = links.into_iter().take(chats).map(|mut link| {
+        tokio::spawn(async move {
+            let mut first = Vec::new();
+            for round in 0..5 {
+                let begins = Instant::now() + Duration::from_millis(1_000);
+                link.frames.clear();
+                let sent = Instant::now();
+                link.send(&format!(
+                    r#"{{"type":"user.message","id":"m{round}","text":"hello"}}"#
+                ))?;
+                let came = link.until_frame(r#""delta":true"#).await?;
+                first.push((came - sent).as_secs_f64() * 1_000.0);
+                link.until_frame("session.status_idle").await?;
+                link.run(begins, &Pace::default()).await?;
+            }
+            Ok::<_, Failure>(first)
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    let mut first = Vec::new();
+    for task in tasks {
+        first.extend(task.await??);
+    }
+    let cpu = Usage::of(server.id())?.percent_since(&before);
+    row(
+        &format!("{chats} chats, a message a second each: message → first word, ms p50 / p99"),
+        two(&first),
+    );
+    row("  CPU of the server, % of a core", format!("{cpu:.1}"));
+    Ok(())
+}
+
+/// From the last packet of a question to the first of the answer; the provider takes no time, so all of it is the server's.
+async fn answer_time(api: &Api, rounds: usize) -> Result<(), Failure> {
+    let (rate, pcm) = wav::read(QUESTION).ok_or("no question")?;
+    let question = packets(&Resampler::new(rate).push(&pcm));
+    let silence = packets(&vec![0; SPOKEN_RATE as usize]);
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        let (_, mut link) = open(api, 1).await?.0.pop().ok_or("no link")?;
+        link.send(r#"{"type":"voice.start"}"#)?;
+        link.until_frame("listening").await?;
+        let pace = |audio: &[Vec<u8>]| Pace {
+            audio: audio.to_vec(),
+            ..Pace::default()
+        };
+        let length = Duration::from_millis(20 * question.len() as u64);
+        link.run(Instant::now() + length, &pace(&question)).await?;
+        let ended = Instant::now();
+        while link.heard_at.is_none() && ended.elapsed() < Duration::from_secs(10) {
+            let soon = Instant::now() + Duration::from_millis(10);
+            link.run(soon, &pace(&silence)).await?;
+        }
+        let heard = link.heard_at.ok_or("no answer was heard")?;
+        times.push((heard - ended).as_secs_f64() * 1_000.0);
+    }
+    row(
+        "end of the question's audio → first audio of the answer (0.7 s of it the pause that ends a turn; engines take none), ms p50 / p99",
+        two(&times),
+    );
+    Ok(())
+}
+
+/// Opens more and more calls until packets are late.
+async fn staircase(
+    api: &Api,
+    server: &Process,
+    name: &str,
+    steps: &[usize],
+    answered: bool,
+) -> Result<(), Failure> {
+    println!(
+        "\n| {name}: calls | packets in, ms p50 / p99 | lost, % | pong, ms p50 / p99 | server, % of a core | a call, % of a core | memory of a call, kB | load client, % of a core |\n|---|---|---|---|---|---|---|---|"
+    );
+    let hum: Vec<i16> = (0..SPOKEN_RATE)
+        .map(|n| {
+            ((f64::from(n) * 440.0 * std::f64::consts::TAU / f64::from(SPOKEN_RATE)).sin()
+                * 4_000.0) as i16
+        })
+        .collect();
+    let pace = Pace {
+        ping_every: Some(Duration::from_secs(1)),
+        audio: packets(&hum),
+    };
+    let mut held = 0;
+    for &calls in steps {
+        let before = Usage::of(server.id())?;
+        let (links, _) = open(api, calls).await?;
+        let mut links: Vec<Link> = links.into_iter().map(|(_, link)| link).collect();
+        for link in &mut links {
+            link.send(r#"{"type":"voice.start"}"#)?;
+            if answered {
+                link.send(r#"{"type":"user.message","id":"m1","text":"count"}"#)?;
+            }
+        }
+        // Until all talk.
+        let (links, _, ..) = measure(links, pace.clone(), server, Duration::from_secs(3)).await?;
+        let (links, seen, cpu, own) = measure(links, pace.clone(), server, MEASURE).await?;
+        let rss = Usage::of(server.id())?.rss_kb.saturating_sub(before.rss_kb);
+        let delays: Vec<f64> = seen.iter().flat_map(Seen::delays_ms).collect();
+        let came: usize = seen.iter().map(|seen| seen.transits_ms.len()).sum();
+        let lost: u64 = seen.iter().map(Seen::lost).sum();
+        let lost = lost as f64 / (came as f64 + lost as f64).max(1.0);
+        let pongs = pongs(&seen);
+        println!(
+            "| {calls} | {} | {:.2} | {} | {cpu:.0} | {:.2} | {:.0} | {own:.0} |",
+            if answered { two(&delays) } else { "–".into() },
+            lost * 100.0,
+            two(&pongs),
+            cpu / calls as f64,
+            rss as f64 / calls as f64,
+        );
+        drop(links);
+        if answered && came < calls * 300 {
+            println!("\nOnly {came} packets came.");
+            break;
+        }
+        let late = if answered { &delays } else { &pongs };
+        if percentile(late, 99.0) >= LATE_MS || lost > LOST_MAX {
+            break;
+        }
+        held = calls;
+        // The next step begins with an empty house.
+        until_empty(api, server).await?;
+    }
+    println!("\nHeld with 99 of 100 packets less than {LATE_MS} ms late: {held} calls.");
+    Ok(())
+}
+
+/// Waits until the server has noticed that everybody is gone.
+async fn until_empty(api: &Api, server: &Process) -> Result<(), Failure> {
+    for _ in 0..400 {
+        let text = api.http.get(&server.metrics).send().await?.text().await?;
+        if text.lines().any(|line| line == "karta_connections 0") {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Err("the server keeps connections that are gone".into())
+}
+
+fn packets(pcm: &[i16]) -> Vec<Vec<u8>> {
+    let mut encoder = Encoder::new();
+    let frames = pcm.chunks_exact(FRAME).filter_map(|frame| {
+        let frame: &[i16; FRAME] = frame.try_into().ok()?;
+        encoder.encode(frame)
+    });
+    frames.collect()
+}
+
+fn two(list: &[f64]) -> String {
+    format!(
+        "{:.1} / {:.1}",
+        percentile(list, 50.0),
+        percentile(list, 99.0)
+    )
+}
