@@ -67,6 +67,9 @@ const LEAN = [
 
 /** What only the panel's has. */
 const PANEL_LEAN = [
+  // Of the four names of the global object, one is enough.
+  [/=> \{\n *const ret = typeof (?:global|self|window) === .*\n.*\n *\},/g, "=> 0,"],
+  [/typeof globalThis === 'undefined' \? undefined : globalThis/, "globalThis"],
   [/^const CLOSURE_DTORS = .*\n.*\n *: (new FinalizationRegistry\(.*\);)\n/m, "const CLOSURE_DTORS = $1\n"],
   [/let result;\n *try \{\n *result = (arg0 instanceof \w+);\n *\} catch \(_\) \{\n *result = false;\n *\}\n *const ret = result;/g, "const ret = $1;"],
 ];
