@@ -29,6 +29,9 @@ pub struct Asked {
     after: Option<String>,
 }
 
+/// Where a page begins: time and id of the last one before it, which may be gone.
+type Place<'a> = (u64, &'a str);
+
 /// What a list is ordered by: oldest first.
 trait Listed {
     fn created_ms(&self) -> u64;
@@ -53,7 +56,7 @@ impl Asked {
     }
 
     /// The place to go on from, as time and id, and how many are wanted.
-    fn checked(&self) -> Result<(Option<(u64, &str)>, usize), ApiError> {
+    fn checked(&self) -> Result<(Option<Place<'_>>, usize), ApiError> {
         let invalid = |words: &str| ApiError::new(ErrorCode::RequestInvalid, words);
         let limit = self.limit.unwrap_or(PAGE_DEFAULT);
         if !(1..=PAGE_MAX).contains(&limit) {
