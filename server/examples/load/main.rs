@@ -333,7 +333,7 @@ async fn staircase(
             }
         }
         // Until all talk.
-        let (links, _, ..) = measure(links, pace.clone(), server, Duration::from_secs(3)).await?;
+        let (links, ..) = measure(links, pace.clone(), server, Duration::from_secs(3)).await?;
         let (links, seen, cpu, own) = measure(links, pace.clone(), server, MEASURE).await?;
         let rss = Usage::of(server.id())?.rss_kb.saturating_sub(before.rss_kb);
         let delays: Vec<f64> = seen.iter().flat_map(Seen::delays_ms).collect();
