@@ -16,10 +16,9 @@ const BUNDLES = ["launcher", "panel"];
 // The oldest browsers that run what rustc emits (bulk memory, sign extension, reference types).
 const BROWSERS = ["chrome97", "firefox102", "safari16.4"];
 
-// Found by trying what brotli makes of it (3 % less than plain -Oz): next to no inlining, control flow built anew from its
-// graph, no temporaries for repeated expressions, and functions of one module side by side.
-const WASM_OPT = ["--low-memory-unused", "--always-inline-max-function-size", "6", "--one-caller-inline-max-function-size", "20", "--flexible-inline-max-function-size", "0",
-  "--flatten", "--rereloop", "-Oz", "-Oz", "--skip-pass=local-cse", "--reorder-functions-by-name",
+// Found by trying what brotli makes of it: control flow built anew from its graph, no temporaries for repeated expressions, and
+// functions of one module side by side.
+const WASM_OPT = ["--low-memory-unused", "--flatten", "--rereloop", "-Oz", "-Oz", "--skip-pass=local-cse", "--reorder-functions-by-name",
   "--strip-debug", "--strip-producers", "--strip-target-features", "--minify-imports-and-exports-and-modules"];
 
 /** Optimises one module and returns the names that wasm-opt shortened: {imports: [[module, name, short]], exports: [[name, short]]}. */
@@ -102,16 +101,23 @@ async function loader(placeholders) {
   return Buffer.from(code);
 }
 
+/** The smaller of brotli's ways to write how far back a repetition lies, by [postfix bits, direct codes]: which one differs from file to file. */
+function compress(data) {
+  const ways = release ? [[0, 0], [0, 15], [2, 48]] : [[0, 0]];
+  const copies = ways.map(([postfix, direct]) => zlib.brotliCompressSync(data, { params: {
+    [zlib.constants.BROTLI_PARAM_QUALITY]: release ? 11 : 4,
+    [zlib.constants.BROTLI_PARAM_LGWIN]: 22,
+    [zlib.constants.BROTLI_PARAM_SIZE_HINT]: data.length,
+    [zlib.constants.BROTLI_PARAM_NPOSTFIX]: postfix,
+    [zlib.constants.BROTLI_PARAM_NDIRECT]: direct,
+  } }));
+  return copies.reduce((best, copy) => (copy.length < best.length ? copy : best));
+}
+
 /** Writes a file with its two compressed copies and notes the sizes. */
 function put(manifest, name, data) {
   const file = path.join(args.to, name);
-  const text = !name.endsWith(".wasm");
-  const brotli = zlib.brotliCompressSync(data, { params: {
-    [zlib.constants.BROTLI_PARAM_QUALITY]: release ? 11 : 4,
-    [zlib.constants.BROTLI_PARAM_LGWIN]: 22,
-    [zlib.constants.BROTLI_PARAM_MODE]: text ? zlib.constants.BROTLI_MODE_TEXT : zlib.constants.BROTLI_MODE_GENERIC,
-    [zlib.constants.BROTLI_PARAM_SIZE_HINT]: data.length,
-  } });
+  const brotli = compress(data);
   const gzip = zlib.gzipSync(data, { level: release ? 9 : 1 });
   fs.mkdirSync(path.dirname(file), { recursive: true });
   fs.writeFileSync(file, data);
