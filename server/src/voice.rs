@@ -109,14 +109,6 @@ pub struct Packet {
     pub payload: Vec<u8>,
 }
 
-/// What the visitor's line brings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
-    Packet(Packet),
-    /// Of a hundred packets that we sent, so many did not arrive, says the visitor's side.
-    Loses(u8),
-}
-
 /// A packet on its way to the visitor: 20 ms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {

@@ -209,7 +209,7 @@ impl Joint {
         let begun = self.conversation.begin_call(&self.who, &self.session_id);
         match begun.await {
             Ok(begun) => {
-                let (sender, line) = mpsc::channel(talk::PACKETS);
+                let (sender, packets) = mpsc::channel(talk::PACKETS);
                 let (orders, ordered) = mpsc::channel(ORDERS);
                 let (news, told) = mpsc::channel(NEWS);
                 let talk = Talk {
@@ -218,14 +218,14 @@ impl Joint {
                     session_id: self.session_id.clone(),
                     key: self.key,
                     commands: self.commands.clone(),
-                    line,
+                    packets,
                     orders: ordered,
                     news,
                     begun,
                 };
-                let line = Some(sender);
+                let packets = Some(sender);
                 let key = self.key;
-                let _ = self.commands.send(Command::Listen { key, line });
+                let _ = self.commands.send(Command::Listen { key, packets });
                 tokio::spawn(talk.run());
                 self.call = Some(RunningCall { orders, news: told });
             }
@@ -240,8 +240,8 @@ impl Joint {
     /// Said here and not by the call, which ends a little later: the next one may listen by then.
     fn hang_up(&mut self) {
         self.call = None;
-        let (key, line) = (self.key, None);
-        let _ = self.commands.send(Command::Listen { key, line });
+        let (key, packets) = (self.key, None);
+        let _ = self.commands.send(Command::Listen { key, packets });
     }
 
     /// None: it ends. Without a call there is nothing to do.

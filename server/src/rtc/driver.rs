@@ -11,7 +11,7 @@ use super::demux::{self, Datagram};
 use super::peer::{End, Outbox, Parcel, Peer, PeerEvent, Unacceptable};
 use super::ports::Ports;
 use crate::error::Fault;
-use crate::voice::{Frame, Line};
+use crate::voice::{Frame, Packet};
 use roster::Roster;
 use std::io;
 use std::net::SocketAddr;
@@ -46,7 +46,7 @@ pub(super) enum Command {
     /// The visitor's audio goes there from now on; None: nowhere.
     Listen {
         key: PeerKey,
-        line: Option<mpsc::Sender<Line>>,
+        packets: Option<mpsc::Sender<Packet>>,
     },
     /// Audio for the visitor.
     Speak {
@@ -198,7 +198,7 @@ impl Driver {
         match command {
             Command::Add { key, peer, inbound } => self.roster.add(key, peer, inbound),
             Command::Send { key, parcel } => self.step(key, |peer, out| peer.send(parcel, out)),
-            Command::Listen { key, line } => self.roster.listen(key, line),
+            Command::Listen { key, packets } => self.roster.listen(key, packets),
             Command::Speak { key, frame } => {
                 let now = Instant::now();
                 self.step(key, |peer, out| peer.speak(frame, now, out));
@@ -347,12 +347,10 @@ impl Driver {
                 PeerEvent::Garbage => Inbound::Garbage,
                 PeerEvent::Ended(end) => return Some(end),
                 PeerEvent::Audio(packet) => {
-                    slot.bring(Line::Packet(packet));
-                    continue;
-                }
-                PeerEvent::Loses(percent) => {
-                    // Nothing that the visitor did: it does not count as a sign of life.
-                    slot.bring(Line::Loses(percent));
+                    // Nobody listens, or not fast enough: dropped, like on a bad line.
+                    if let Some(packets) = &slot.packets {
+                        let _ = packets.try_send(packet);
+                    }
                     continue;
                 }
             };

@@ -33,8 +33,6 @@ pub(super) const FRAME_MAX_BYTES: usize = 256 * 1024;
 const INBOUND_MAX_BYTES: u32 = 128 * 1024;
 /// Packets that wait for one before them: 100 ms. Then it is lost, and the call makes something up.
 const REORDERED_MAX: usize = 5;
-/// How often the visitor's reports on our audio are summed up. A browser sends them about as often.
-const REPORTS_EVERY: Duration = Duration::from_secs(5);
 /// Outputs after one input. A handshake flight or a full channel are some hundred; more means str0m turns in a circle.
 const OUTPUTS_MAX: usize = 20_000;
 
@@ -114,8 +112,6 @@ pub(super) enum PeerEvent {
     Open,
     Frame(String),
     Audio(Packet),
-    /// Of our own audio packets, in percent.
-    Loses(u8),
     /// Binary, or not UTF-8, or on another channel.
     Garbage,
     /// The last one.
@@ -172,7 +168,7 @@ impl Peer {
             .set_crypto_provider(settings.identity.crypto.clone())
             .set_dtls_cert(settings.identity.certificate.clone())
             .set_local_ice_credentials(local.clone())
-            .set_stats_interval(Some(REPORTS_EVERY))
+            .set_stats_interval(None)
             .clear_codecs()
             .enable_opus(true, false)
             .set_reordering_size_audio(REORDERED_MAX)
@@ -427,13 +423,6 @@ impl Peer {
                     time: data.time.numer(),
                     payload: data.data.to_vec(),
                 }));
-            }
-            Event::MediaEgressStats(stats) if self.listening && Some(stats.mid) == self.audio => {
-                if let Some(loss) = stats.loss {
-                    // `as` saturates, and makes 0 of what is no number.
-                    out.events
-                        .push(PeerEvent::Loses((loss * 100.0).ceil() as u8));
-                }
             }
             // Also `IceConnectionStateChange(Disconnected)`: a path may come back (Wi-Fi to mobile, ICE restart), and the silence
             // rule ends what does not.

@@ -6,7 +6,7 @@ use super::{Conversation, PeerKey};
 use crate::error::Fault;
 use crate::session::{Aloud, AloudNews, Principal};
 use crate::voice::engine::{Engine, SpeechFailure};
-use crate::voice::{Call, CallSettings, Line, Out, Phase};
+use crate::voice::{Call, CallSettings, Out, Packet, Phase};
 use futures::StreamExt;
 use karta_protocol::{ErrorCode, EventType, SessionEvent};
 use std::collections::{HashMap, VecDeque};
@@ -53,7 +53,7 @@ pub(super) struct Talk {
     pub session_id: String,
     pub key: PeerKey,
     pub commands: mpsc::UnboundedSender<Command>,
-    pub line: mpsc::Receiver<Line>,
+    pub packets: mpsc::Receiver<Packet>,
     pub orders: mpsc::Receiver<Order>,
     pub news: mpsc::Sender<News>,
     pub begun: Begun,
@@ -119,8 +119,8 @@ impl Talk {
         loop {
             let deadline = call.deadline(Instant::now());
             let input = tokio::select! {
-                line = self.line.recv() => match line {
-                    Some(line) => Input::Line(line),
+                packet = self.packets.recv() => match packet {
+                    Some(packet) => Input::Packet(packet),
                     None => return desk.over,
                 },
                 order = self.orders.recv() => match order {
@@ -167,7 +167,7 @@ impl Talk {
 }
 
 enum Input {
-    Line(Line),
+    Packet(Packet),
     Order(Order),
     Event(Box<SessionEvent>),
     Written(String, usize),
@@ -177,8 +177,7 @@ enum Input {
 
 fn step(call: &mut Call, desk: &mut Desk, input: Input, now: Instant, out: &mut Vec<Out>) {
     match input {
-        Input::Line(Line::Packet(packet)) => call.packet(&packet, now, out),
-        Input::Line(Line::Loses(percent)) => call.line_loses(percent),
+        Input::Packet(packet) => call.packet(&packet, now, out),
         Input::Order(Order::Mute(muted)) => call.mute(muted, now, out),
         Input::Event(event) => happened(call, &event, now, out),
         Input::Written(part_id, bytes) => call.written(&part_id, bytes, now, out),

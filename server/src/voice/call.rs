@@ -88,8 +88,6 @@ pub struct Call {
     inbound: Inbound,
     turns: Turns,
     encoder: Encoder,
-    /// Percent of our packets.
-    losing: u8,
     playout: Playout,
     muted: bool,
     phase: Phase,
@@ -118,7 +116,6 @@ impl Call {
             last_word: now,
             inbound: Inbound::new(now),
             encoder: Encoder::new(),
-            losing: 0,
             playout: Playout::default(),
             muted: false,
             phase: Phase::Listening,
@@ -149,13 +146,6 @@ impl Call {
         let mut heard = Vec::new();
         self.inbound.packet(packet, now, &mut heard);
         self.hear(&heard, now, out);
-    }
-
-    /// What the visitor's side says of our packets.
-    pub fn line_loses(&mut self, percent: u8) {
-        // One good stretch does not make a good line.
-        self.losing = percent.max(self.losing / 2);
-        self.encoder.line_loses(self.losing);
     }
 
     pub fn tick(&mut self, now: Instant, out: &mut Vec<Out>) {

@@ -125,12 +125,6 @@ impl Encoder {
         }
     }
 
-    /// So many of a hundred packets do not arrive: from one on, each carries a copy of the one before (in-band FEC), within the same bitrate.
-    pub fn line_loses(&mut self, percent: u8) {
-        self.opus.use_inband_fec = percent > 0;
-        self.opus.packet_loss_perc = i32::from(percent.min(100));
-    }
-
     /// None only if the codec fails: the frame is left out.
     pub fn encode(&mut self, frame: &[i16; FRAME]) -> Option<Vec<u8>> {
         let length = self.opus.encode_i16(frame, FRAME, &mut self.packet).ok()?;
@@ -180,7 +174,8 @@ mod tests {
     #[test]
     fn a_lost_packet_comes_back_from_the_copy_in_the_next() {
         let mut encoder = Encoder::new();
-        encoder.line_loses(20);
+        encoder.opus.use_inband_fec = true;
+        encoder.opus.packet_loss_perc = 20;
         let spoken = Resampler::new(HEARD_RATE).push(&question());
         let frames = spoken.as_chunks::<FRAME>().0.iter();
         let packets: Vec<Vec<u8>> = frames.filter_map(|frame| encoder.encode(frame)).collect();

@@ -6,8 +6,6 @@ use super::{CallSettings, FRAME, HEARD_RATE, Voices};
 use crate::error::Fault;
 use karta_protocol::ErrorCode;
 
-mod loss;
-
 /// Half of full scale: -9 dBFS.
 pub fn tone(rate: u32, hertz: f64, ms: u32) -> Vec<i16> {
     (0..rate * ms / 1_000)

@@ -3,7 +3,7 @@
 use super::Inbound;
 use crate::rtc::PeerKey;
 use crate::rtc::peer::Peer;
-use crate::voice::Line;
+use crate::voice::Packet;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -24,19 +24,10 @@ pub struct Slot {
     pub peer: Box<Peer>,
     pub inbound: mpsc::Sender<Inbound>,
     /// Of the call, if there is one.
-    pub line: Option<mpsc::Sender<Line>>,
+    pub packets: Option<mpsc::Sender<Packet>>,
     ufrag: String,
     addresses: VecDeque<SocketAddr>,
     deadline: Instant,
-}
-
-impl Slot {
-    /// Nobody listens, or not fast enough: dropped, like on a bad line.
-    pub fn bring(&self, what: Line) {
-        if let Some(line) = &self.line {
-            let _ = line.try_send(what);
-        }
-    }
 }
 
 impl Roster {
@@ -48,7 +39,7 @@ impl Roster {
         let slot = Slot {
             peer,
             inbound,
-            line: None,
+            packets: None,
             ufrag,
             addresses: VecDeque::new(),
             deadline,
@@ -69,10 +60,10 @@ impl Roster {
         Some(slot.peer)
     }
 
-    pub fn listen(&mut self, key: PeerKey, line: Option<mpsc::Sender<Line>>) {
+    pub fn listen(&mut self, key: PeerKey, packets: Option<mpsc::Sender<Packet>>) {
         if let Some(slot) = self.peers.get_mut(&key) {
-            slot.peer.listen(line.is_some());
-            slot.line = line;
+            slot.peer.listen(packets.is_some());
+            slot.packets = packets;
         }
     }
 

@@ -305,48 +305,6 @@ async fn who_speaks_over_the_agent_silences_it_and_the_log_keeps_what_was_heard(
     );
 }
 
-/// Speaks real words, over and over: only speech is worth a copy.
-struct Reader;
-
-#[async_trait]
-impl TextToSpeech for Reader {
-    async fn speak(
-        &self,
-        _words: &str,
-        sound: &mpsc::Sender<Vec<i16>>,
-    ) -> Result<(), SpeechFailure> {
-        for _ in 0..60 {
-            let _ = sound.send(Resampler::new(16_000).push(&question())).await;
-        }
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn packets_carry_copies_of_those_before_while_the_visitor_says_that_some_are_lost() {
-    let rtc = Rtc::start(config()).await.unwrap();
-    let engine = Engine {
-        ears: Arc::new(Scripted),
-        mouth: Arc::new(Reader),
-    };
-    let voiced = Voiced::new(engine, "Go on.").await;
-    let mut client = voiced.open(&rtc).await;
-    // Two reports are needed, each five seconds after the one before.
-    client.limit = Duration::from_secs(60);
-    // The flag of the copy, in the first byte behind the table of contents of a packet that begins with speech (RFC 6716 4.2.3).
-    let copies = |heard: &[Vec<u8>]| {
-        let flagged = heard.iter().filter(|packet| {
-            packet[0] >> 3 < 16 && packet.get(1).is_some_and(|byte| byte & 0x40 != 0)
-        });
-        flagged.count()
-    };
-    client.send(r#"{"type":"user.message","id":"m1","text":"hello"}"#);
-    client.until("speech", |c| c.heard.len() > 100).await;
-    assert_eq!(copies(&client.heard), 0, "nothing is lost");
-    client.deaf_every = 5;
-    client.until("copies", |c| copies(&c.heard) > 20).await;
-}
-
 #[tokio::test]
 async fn a_call_that_ends_in_mid_answer_leaves_all_of_it_in_the_log() {
     let rtc = Rtc::start(config()).await.unwrap();
