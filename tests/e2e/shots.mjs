@@ -107,7 +107,7 @@ const STATES = {
   },
   "voice-listening": async ({ tab }) => {
     await callUp(tab);
-    await tab.event("transcript", (e) => !e.final && e.text.includes("what are"));
+    await tab.panel.locator('.call[data-state="listening"]').waitFor();
   },
   "voice-thinking": async ({ tab, model }) => {
     model.hold();

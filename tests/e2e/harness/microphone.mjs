@@ -1,5 +1,7 @@
 // A microphone that a test speaks into, in place of the browser's: the track is real, and what is said arrives by WebRTC.
 import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
 
 /** Runs in the page before anything else of it. */
 function install(recordings) {
@@ -52,4 +54,18 @@ function install(recordings) {
 export function microphone(recordings) {
   const files = recordings && Object.fromEntries(Object.entries(recordings).map(([name, file]) => [name, fs.readFileSync(file).toString("base64")]));
   return `(${install})(${JSON.stringify(files) ?? "undefined"})`;
+}
+
+/** The recording after so many seconds of silence: Chromium's fake microphone begins to play when it is opened, and a call is up a little later. */
+export function after(seconds, recording) {
+  const wav = fs.readFileSync(recording);
+  const bytesPerSecond = wav.readUInt32LE(28);
+  const silence = Buffer.alloc(seconds * bytesPerSecond);
+  const out = Buffer.concat([wav.subarray(0, 44), silence, wav.subarray(44)]);
+  out.writeUInt32LE(out.length - 8, 4);
+  out.writeUInt32LE(out.length - 44, 40);
+  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "karta-microphone-")), path.basename(recording));
+  fs.writeFileSync(file, out);
+  process.on("exit", () => fs.rmSync(path.dirname(file), { recursive: true, force: true }));
+  return file;
 }

@@ -1,7 +1,7 @@
 // Calls in a real browser against the real server with the machine's own speech engine (flite and pocketsphinx, which ./build.sh test installs).
 import path from "node:path";
 import { assert, test, until } from "../harness.mjs";
-import { microphone } from "../harness/microphone.mjs";
+import { after, microphone } from "../harness/microphone.mjs";
 import { startPath } from "../harness/udp.mjs";
 
 const FILE = path.resolve(import.meta.dirname, "../../../fixtures/voice/opening-hours.wav");
@@ -11,10 +11,10 @@ const isAsked = (text) => ASKED.split(" ").filter((word) => ` ${text} `.includes
 const ANSWER = "We are open from eight to four.";
 const LONG = "We are open from eight to four on weekdays. On Saturday we open at nine. On Sunday we open at ten. Dogs are welcome, children as well. The best time for a quiet coffee is the early afternoon.";
 /** A recogniser that shares the machine with other builds takes its time. */
-const PATIENCE = 40_000;
-const voice = { model: true, agentArgs: ["--voice", "local"], timeoutMs: 120_000 };
+const PATIENCE = 60_000;
+const voice = { model: true, agentArgs: ["--voice", "local"], timeoutMs: 240_000 };
 /** Chromium's own fake microphone, which plays a recording once. */
-const recorded = { ...voice, browser: { microphone: FILE } };
+const recorded = { ...voice, browser: { microphone: after(4, FILE) } };
 /** A microphone that the test speaks into. */
 const spoken = { before: microphone({ question: FILE }) };
 const watched = { before: microphone() };
