@@ -8,10 +8,18 @@ use crate::engine::command::Secret;
 use crate::engine::effect::{Body, Expect, Failure, HttpRequest, Id, Method, Reply};
 use crate::engine::machine::Msg;
 use crate::engine::text::cut::digits;
-use gloo_net::http::{Request, Response};
-use js_sys::Object;
+use gloo_net::http::Response;
+use js_sys::{Object, Promise};
 use wasm_bindgen::prelude::*;
-use web_sys::AbortController;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortController, Request};
+
+#[wasm_bindgen]
+extern "C" {
+    /// Pages replace it, by functions that may throw, or settle with anything: gloo-net's `send` traps where that is neither an answer nor an error.
+    #[wasm_bindgen(catch)]
+    fn fetch(request: &Request) -> Result<Promise, JsValue>;
+}
 
 /// Requests and streams under way. Letting go of one ends it: an unread body would keep its connection.
 #[derive(Default)]
@@ -89,11 +97,11 @@ impl Http {
             return;
         };
         put(&options, "signal", &controller.signal());
-        let request = web_sys::Request::new_with_str_and_init(url, options.unchecked_ref());
+        let request = Request::new_with_str_and_init(url, options.unchecked_ref());
         self.running.push((id, controller.clone()));
         wasm_bindgen_futures::spawn_local(async move {
             let result = match request {
-                Ok(request) => answer(id, Request::from(request), expect).await,
+                Ok(request) => answer(id, &request, expect).await,
                 Err(_) => None,
             };
             let result = result.unwrap_or_else(|| Err(Failure::default()));
@@ -124,10 +132,11 @@ fn text(object: &Object, key: &str, value: &str) {
 /// as a failure; a status of 200 is an end in order.
 async fn answer(
     id: Id,
-    request: Request,
+    request: &Request,
     expect: Option<Expect>,
 ) -> Option<Result<Reply, Failure>> {
-    let response = request.send().await.ok()?;
+    let raw: web_sys::Response = settled(fetch(request)).await?.dyn_into().ok()?;
+    let response = Response::from(Clone::clone(&raw));
     let ok = response.ok();
     if ok && expect.is_none() {
         inbox::post(Msg::StreamOpened { id });
@@ -137,11 +146,11 @@ async fn answer(
             ..Failure::default()
         }));
     }
-    let body = response.text().await;
+    let body = settled(raw.text()).await.and_then(|text| text.as_string());
     if !ok {
         return Some(Err(refused(&response, &body.unwrap_or_default())));
     }
-    let body = body.ok()?;
+    let body = body?;
     let mut reply = match expect? {
         Expect::Nothing => Reply::Nothing,
         Expect::Answer => Reply::Answer {
@@ -155,6 +164,10 @@ async fn answer(
         link.0 = header(&response, "link");
     }
     Some(Ok(reply))
+}
+
+async fn settled(promise: Result<Promise, JsValue>) -> Option<JsValue> {
+    JsFuture::from(promise.ok()?).await.ok()
 }
 
 fn header(response: &Response, name: &str) -> String {

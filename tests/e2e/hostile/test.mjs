@@ -38,6 +38,19 @@ test("extended prototypes and a style sheet that hates us", { model: true }, asy
   assert.ok(box.x + box.width <= view.width && box.x > view.width / 2, `and its corner: ${JSON.stringify(box)}`);
 });
 
+test("a fetch of the page's own that throws, or settles with anything", { model: true }, async ({ tab }) => {
+  const page = await (await tab({
+    before: () => {
+      const real = window.fetch;
+      const odd = [() => { throw new Error("mine"); }, () => Promise.reject("a text"), () => Promise.resolve({ ok: true }), () => Promise.resolve(undefined), () => null];
+      window.fetch = (input, ...more) => (/\/auth\/guest/.test(input.url ?? input) && odd.length ? odd.shift()() : real(input, ...more));
+      Object.defineProperty(window, "e2eOdd", { get: () => odd.length });
+    },
+  })).load("/form.html");
+  await works(page);
+  assert.equal(await page.page.evaluate(() => window.e2eOdd), 0, "each was tried");
+});
+
 test("arguments with getters, proxies and cycles cost a warning each and break nothing", { model: true }, async ({ tab }) => {
   const page = await (await tab()).load("/form.html");
   await works(page);
