@@ -74,9 +74,24 @@ pub enum LauncherPosition {
 #[serde(default)]
 pub struct Features {
     pub voice: bool,
+    /// Present: talking is a call of its own (`POST /sessions/{id}/call`), whose data channel speaks this. Absent: the server's own
+    /// voice, on the connection that there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub realtime: Option<RealtimeLine>,
     pub upload: bool,
     /// False: the owner has switched the widget off for this agent; nothing is drawn.
     pub widget_enabled: bool,
+}
+
+/// What the data channel of a handed call speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum RealtimeLine {
+    /// RTVI 2.x, on a channel labelled `chat`.
+    Pipecat,
+    /// Events of OpenAI's Realtime API, on a channel labelled `oai-events`.
+    OpenAi,
 }
 
 /// Who may talk to the agent (seed 001).

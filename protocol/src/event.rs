@@ -42,7 +42,8 @@ pub enum EventType {
     /// Streaming: the replay is over, live from here; `seq` is the highest given and `part_id` the part that is being written, if one is.
     #[serde(rename = "session.synced")]
     Synced,
-    /// Streaming, data channel only: a call's `state`; with `ended` perhaps a `code` that says why.
+    /// Streaming: a call's `state`; with `ended` perhaps a `code` that says why. Of the server's own voice on its data channel only; of a
+    /// handed call to every reader, `ended` only, with the call's `id`.
     #[serde(rename = "voice.state")]
     VoiceState,
     /// Streaming, data channel only: stop playing. The visitor spoke over `part_id` and heard its first `heard` bytes.
@@ -90,6 +91,10 @@ pub struct SessionEvent {
     /// Where the answer comes from, to show under it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Source>,
+    /// Belongs to a call that a realtime engine answers (`POST /sessions/{id}/call`), so no turn answers it. What was spoken in such a
+    /// call is as the visitor's browser reported it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub handed: bool,
     /// The agent does not know or was asked for a person: the widget offers `escalate`.
     #[serde(skip_serializing_if = "is_false")]
     pub offer_person: bool,
@@ -176,6 +181,12 @@ pub struct ClientEvent {
     pub part_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rating: Option<String>,
+    /// `call.said`: `user` or `agent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// `call.said`: the visitor spoke over it, and this much was heard.
+    #[serde(skip_serializing_if = "is_false")]
+    pub interrupted: bool,
     /// `user.tool_confirmation`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -198,6 +209,8 @@ pub mod client {
     /// Data channel only: nothing that comes is heard until `voice.unmute`.
     pub const VOICE_MUTE: &str = "voice.mute";
     pub const VOICE_UNMUTE: &str = "voice.unmute";
+    /// What was finally said in a handed call: `id`, `role`, `text`, perhaps `interrupted`. Only while one of this session runs.
+    pub const CALL_SAID: &str = "call.said";
     /// Data channel only: first frame, with `after`.
     pub const HELLO: &str = "hello";
     /// Data channel only.

@@ -13,7 +13,9 @@ mod session;
 pub use auth::{
     ExchangeRequest, GuestRequest, RefreshRequest, TokenReply, UserTokenReply, UserTokenRequest,
 };
-pub use config::{AgentProfile, AuthMode, Branding, Features, LauncherPosition, WidgetConfig};
+pub use config::{
+    AgentProfile, AuthMode, Branding, Features, LauncherPosition, RealtimeLine, WidgetConfig,
+};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
 pub use event::{ClientEvent, EventType, SessionEvent, Source, StopReason, Usage, client};
 pub use session::{Accepted, CreateSession, EventsPage, SessionInfo, SessionList, SessionStatus};

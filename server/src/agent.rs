@@ -63,6 +63,29 @@ pub struct Attachment {
 pub enum Line {
     Visitor(String),
     Agent(String),
+    /// What the agent said in a call that a realtime engine held, as the visitor's browser reported it. It is worth what the visitor's own
+    /// words are, and must never pass for the agent's.
+    Reported(String),
+}
+
+impl Line {
+    pub fn text(&self) -> &str {
+        match self {
+            Line::Visitor(text) | Line::Agent(text) | Line::Reported(text) => text,
+        }
+    }
+
+    /// For readers that know only two sides: whether it is the visitor's, and words.
+    pub fn said(&self) -> (bool, std::borrow::Cow<'_, str>) {
+        match self {
+            Line::Visitor(text) => (true, text.into()),
+            Line::Agent(text) => (false, text.into()),
+            Line::Reported(text) => {
+                let note = format!("[You said in a call, as my browser reports it: {text}]");
+                (true, note.into())
+            }
+        }
+    }
 }
 
 /// What goes with the text once it is complete.

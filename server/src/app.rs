@@ -5,6 +5,7 @@ use crate::auth::limit::Limits;
 use crate::auth::master::MasterKey;
 use crate::auth::revocation::Watch;
 use crate::auth::token::Tokens;
+use crate::calls::Calls;
 use crate::extract::Extractor;
 use crate::ice::IceServers;
 use crate::rtc::Rtc;
@@ -22,6 +23,8 @@ pub struct App {
     /// STUN and TURN servers for browsers.
     pub ice: Arc<IceServers>,
     pub voices: Voices,
+    /// What runs of the calls that are handed to an engine.
+    pub calls: Calls,
     pub tokens: Arc<Tokens>,
     /// Opens identity secrets, recognises secret keys, names verified users.
     pub master: MasterKey,

@@ -8,6 +8,8 @@ use crate::cli::ServeArgs;
 use crate::ice::{self, IceServers, IceUrl};
 use crate::voice::CALLS_MAX;
 use crate::voice::engine::openai::VoiceConfig;
+use crate::voice::realtime::openai::OpenAiRealtimeConfig;
+use crate::voice::realtime::pipecat::PipecatConfig;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -21,6 +23,8 @@ const OPENAI_MODEL: &str = "gpt-4o-mini";
 const OPENAI_STT_MODEL: &str = "gpt-4o-mini-transcribe";
 const OPENAI_TTS_MODEL: &str = "gpt-4o-mini-tts";
 const OPENAI_TTS_VOICE: &str = "alloy";
+const OPENAI_REALTIME_MODEL: &str = "gpt-realtime";
+const OPENAI_REALTIME_VOICE: &str = "marin";
 
 /// How the server runs.
 #[derive(Clone, Debug)]
@@ -44,6 +48,11 @@ pub struct Config {
     pub openai: Option<OpenAiConfig>,
     /// The same provider, `OPENAI_STT_MODEL`, `OPENAI_TTS_MODEL`, `OPENAI_TTS_VOICE`.
     pub voice: Option<VoiceConfig>,
+    /// `KARTA_PIPECAT_URL`, `KARTA_PIPECAT_KEY`.
+    pub pipecat: Option<PipecatConfig>,
+    /// `OPENAI_REALTIME_MODEL`, `OPENAI_REALTIME_VOICE`, and the provider's address and key unless it has its own
+    /// (`OPENAI_REALTIME_BASE_URL`, `OPENAI_REALTIME_API_KEY`).
+    pub openai_realtime: Option<OpenAiRealtimeConfig>,
     /// `KARTA_MAX_CALLS`.
     pub max_calls: usize,
     /// `KARTA_LOG`: a tracing filter.
@@ -72,6 +81,8 @@ impl Config {
         let openai = reader.openai();
         let config = Config {
             voice: reader.voice(openai.as_ref()),
+            pipecat: reader.pipecat(),
+            openai_realtime: reader.openai_realtime(openai.as_ref()),
             openai,
             max_calls: reader.count("KARTA_MAX_CALLS", CALLS_MAX, 10_000),
             listen,
@@ -238,31 +249,71 @@ impl Reader {
             return None;
         }
         let base_url = base_url.unwrap_or_else(|| OPENAI_BASE_URL.to_owned());
-        let good = url::Url::parse(&base_url)
-            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        if !good {
-            // Not shown: people paste keys into the wrong variable.
-            self.wrong(
-                "OPENAI_BASE_URL",
-                "is not a web address like https://api.openai.com/v1",
-            );
-        }
-        if api_key
-            .as_ref()
-            .is_some_and(|key| key.chars().any(|c| !c.is_ascii_graphic()))
-        {
-            self.wrong(
-                "OPENAI_API_KEY",
-                "holds spaces or other characters that no key has",
-            );
-        }
+        self.address("OPENAI_BASE_URL", &base_url, OPENAI_BASE_URL);
+        let api_key = api_key.map(|key| self.key("OPENAI_API_KEY", key));
         Some(OpenAiConfig {
             base_url,
-            api_key: api_key.map(Secret::new),
+            api_key,
             model: self
                 .get("OPENAI_MODEL")
                 .unwrap_or_else(|| OPENAI_MODEL.to_owned()),
         })
+    }
+
+    fn pipecat(&mut self) -> Option<PipecatConfig> {
+        let url = self.get("KARTA_PIPECAT_URL");
+        let key = self.get("KARTA_PIPECAT_KEY");
+        let key = key.map(|key| self.key("KARTA_PIPECAT_KEY", key));
+        let url = self.address("KARTA_PIPECAT_URL", &url?, "http://127.0.0.1:7860")?;
+        Some(PipecatConfig { url, key })
+    }
+
+    /// As with speech, a server that is not the vendor's own is asked only where its model is named.
+    fn openai_realtime(&mut self, openai: Option<&OpenAiConfig>) -> Option<OpenAiRealtimeConfig> {
+        let own = self.get("OPENAI_REALTIME_BASE_URL");
+        let own_key = self.get("OPENAI_REALTIME_API_KEY");
+        let own_key = own_key.map(|key| self.key("OPENAI_REALTIME_API_KEY", key));
+        let model = self.get("OPENAI_REALTIME_MODEL");
+        let (base, key) = match (&own, openai) {
+            // A key goes to the address that it was given for, and nowhere else.
+            (Some(own), _) => (own.as_str(), own_key),
+            (None, Some(openai)) => (&*openai.base_url, own_key.or(openai.api_key.clone())),
+            (None, None) => (OPENAI_BASE_URL, Some(own_key?)),
+        };
+        let url = match &own {
+            Some(own) => self.address("OPENAI_REALTIME_BASE_URL", own, OPENAI_BASE_URL)?,
+            // One that is wrong has been told already.
+            None => url::Url::parse(base).ok()?,
+        };
+        if !base.starts_with(OPENAI_BASE_URL) && model.is_none() {
+            return None;
+        }
+        let text = |name: &str, default: &str| self.get(name).unwrap_or_else(|| default.to_owned());
+        Some(OpenAiRealtimeConfig {
+            url,
+            key,
+            model: model.unwrap_or_else(|| OPENAI_REALTIME_MODEL.to_owned()),
+            voice: text("OPENAI_REALTIME_VOICE", OPENAI_REALTIME_VOICE),
+            transcriber: text("OPENAI_STT_MODEL", OPENAI_STT_MODEL),
+        })
+    }
+
+    /// None: none that can be called, which is told.
+    fn address(&mut self, name: &str, text: &str, example: &str) -> Option<url::Url> {
+        let url = url::Url::parse(text).ok();
+        let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if url.is_none() {
+            // Not shown: people paste keys into the wrong variable.
+            self.wrong(name, format!("is not a web address like {example}"));
+        }
+        url
+    }
+
+    fn key(&mut self, name: &str, key: String) -> Secret {
+        if key.chars().any(|c| !c.is_ascii_graphic()) {
+            self.wrong(name, "holds spaces or other characters that no key has");
+        }
+        Secret::new(key)
     }
 
     fn log(&mut self) -> String {
@@ -331,6 +382,11 @@ mod tests {
                 ("KARTA_METRICS_LISTEN", "9464"),
                 ("OPENAI_BASE_URL", "sk-123"),
                 ("OPENAI_API_KEY", "a b"),
+                ("KARTA_PIPECAT_URL", "sk-123"),
+                ("KARTA_PIPECAT_KEY", "a b"),
+                ("OPENAI_REALTIME_BASE_URL", "ftp://sk-123"),
+                ("OPENAI_REALTIME_API_KEY", "a\u{e9}"),
+                ("OPENAI_REALTIME_MODEL", "m"),
                 ("KARTA_LOG", "=="),
                 ("KARTA_LOG_FORMAT", "xml"),
             ],
@@ -350,6 +406,10 @@ mod tests {
             "KARTA_MAX_CONNECTIONS",
             "OPENAI_BASE_URL",
             "OPENAI_API_KEY",
+            "KARTA_PIPECAT_URL",
+            "KARTA_PIPECAT_KEY",
+            "OPENAI_REALTIME_BASE_URL",
+            "OPENAI_REALTIME_API_KEY",
             "KARTA_LOG:",
             "KARTA_LOG_FORMAT",
         ] {
@@ -358,7 +418,7 @@ mod tests {
                 "{name}: {problems:#?}"
             );
         }
-        assert_eq!(problems.len(), 15, "{problems:#?}");
+        assert_eq!(problems.len(), 19, "{problems:#?}");
         assert!(
             !problems.concat().contains("sk-123"),
             "a misplaced key is not printed"
@@ -417,6 +477,61 @@ mod tests {
         )
         .expect("good");
         assert_eq!(config.openai.expect("configured").model, "m");
+    }
+
+    #[test]
+    fn a_key_goes_only_to_the_address_that_it_was_given_for() {
+        let realtime = |variables: &[(&str, &str)]| {
+            let config = read("[::1]:0", variables).expect("good");
+            let told = config.openai_realtime?;
+            let key = told.key.map(|key| key.expose().to_owned());
+            Some((told.url.to_string(), key, told.model))
+        };
+        let vendor = OPENAI_BASE_URL.to_owned();
+        let some = |url: &str, key: Option<&str>, model: &str| {
+            Some((url.to_owned(), key.map(str::to_owned), model.to_owned()))
+        };
+        let (key, own_key) = (("OPENAI_API_KEY", "k"), ("OPENAI_REALTIME_API_KEY", "r"));
+        let own = ("OPENAI_REALTIME_BASE_URL", "http://voice.test/v1");
+        let text = ("OPENAI_BASE_URL", "http://text.test/v1");
+        let model = ("OPENAI_REALTIME_MODEL", "m");
+        assert_eq!(realtime(&[]), None);
+        assert_eq!(
+            realtime(&[key]),
+            some(&vendor, Some("k"), OPENAI_REALTIME_MODEL)
+        );
+        assert_eq!(
+            realtime(&[own_key]),
+            some(&vendor, Some("r"), OPENAI_REALTIME_MODEL)
+        );
+        assert_eq!(
+            realtime(&[key, own_key, model]),
+            some(&vendor, Some("r"), "m")
+        );
+        assert_eq!(realtime(&[key, text]), None, "no model is named");
+        assert_eq!(realtime(&[key, text, model]), some(text.1, Some("k"), "m"));
+        assert_eq!(realtime(&[key, own]), None, "no model is named");
+        assert_eq!(realtime(&[key, own, model]), some(own.1, None, "m"));
+        assert_eq!(
+            realtime(&[own, own_key, model]),
+            some(own.1, Some("r"), "m")
+        );
+    }
+
+    #[test]
+    fn a_bot_is_where_the_operator_says() {
+        let config = read("[::1]:0", &[("KARTA_PIPECAT_KEY", "secret-k")]).expect("good");
+        assert!(config.pipecat.is_none());
+        let set = [
+            ("KARTA_PIPECAT_URL", "http://bot:7860"),
+            ("KARTA_PIPECAT_KEY", "secret-k"),
+        ];
+        let config = read("[::1]:0", &set).expect("good");
+        assert!(!format!("{config:?}").contains("secret-k"));
+        assert_eq!(
+            config.pipecat.expect("configured").url.as_str(),
+            "http://bot:7860/"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod agent;
 pub mod app;
 pub mod auth;
 pub mod border;
+pub mod calls;
 pub mod cli;
 pub mod config;
 pub mod error;

@@ -7,6 +7,7 @@ use karta_server::auth::limit::Limits;
 use karta_server::auth::master::MasterKey;
 use karta_server::auth::revocation::Watch;
 use karta_server::auth::token::Tokens;
+use karta_server::calls::{CallRules, Calls};
 use karta_server::cli::{self, Cli, Command};
 use karta_server::config::Config;
 use karta_server::extract::Extractor;
@@ -14,6 +15,9 @@ use karta_server::files::Files;
 use karta_server::rtc::{Rtc, RtcConfig};
 use karta_server::session::Sessions;
 use karta_server::voice::engine::{self, Engines};
+use karta_server::voice::realtime::openai::OpenAiRealtime;
+use karta_server::voice::realtime::pipecat::Pipecat;
+use karta_server::voice::realtime::{Realtime, Realtimes};
 use karta_server::voice::{CallSettings, Voices};
 use karta_server::{listen, metrics, retention, router, service};
 use std::io::Write;
@@ -119,12 +123,14 @@ async fn serve(config: Config) -> Result<(), String> {
         clock.clone(),
         stopping.clone(),
     );
+    let calls = Calls::new(CallRules::default(), clock.clone());
     let app = App {
         store: store.clone(),
         sessions: sessions.clone(),
         rtc: Some(rtc.clone()),
         ice: Arc::new(config.ice.clone()),
         voices: voices(&config),
+        calls: calls.clone(),
         tokens,
         master: master.clone(),
         limits: Arc::new(Limits::new(&config.rates)),
@@ -167,6 +173,8 @@ async fn serve(config: Config) -> Result<(), String> {
     tracing::info!("stopping");
     stopping.cancel();
     let stopped = tokio::time::timeout(STOP_MAX, async {
+        // Before the sessions are closed: a call's last word goes into them.
+        calls.stop().await;
         let _ = tokio::join!(sessions.stop(TURN_GRACE), http);
         rtc.stop().await;
         store.close().await;
@@ -184,6 +192,21 @@ fn voices(config: &Config) -> Voices {
     };
     let engines = Engines::new(engine::local::engine(), openai);
     Voices::new(engines, config.max_calls, CallSettings::default())
+        .with_realtimes(realtimes(config))
+}
+
+fn realtimes(config: &Config) -> Realtimes {
+    let pipecat = match &config.pipecat {
+        Some(pipecat) => Pipecat::new(pipecat).map(|engine| Arc::new(engine) as Arc<dyn Realtime>),
+        None => Err("no bot is configured; set KARTA_PIPECAT_URL".into()),
+    };
+    let openai = match config.openai_realtime.clone() {
+        Some(openai) => {
+            OpenAiRealtime::new(openai).map(|engine| Arc::new(engine) as Arc<dyn Realtime>)
+        }
+        None => Err("no realtime engine is configured; set OPENAI_API_KEY, or OPENAI_REALTIME_MODEL of your server".into()),
+    };
+    Realtimes::new(pipecat, openai)
 }
 
 /// The one line on stdout: scripts wait for it and read the real ports from it.

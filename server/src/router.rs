@@ -4,13 +4,14 @@ use crate::app::App;
 use crate::border;
 use crate::error::ApiError;
 use crate::routes::{
-    admin, auth, config, connect, files, health, identity, me, openapi, sessions, stream, widget,
+    admin, auth, call, config, connect, files, health, identity, me, openapi, sessions, stream,
+    widget,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, Method, header};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use karta_protocol::{API_BASE, ErrorCode};
 use std::time::Duration;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -36,6 +37,8 @@ pub fn build(app: App) -> Router {
         .route("/sessions/{id}/files/{file_id}", get(files::show))
         .route("/sessions/{id}/connect",       post(connect::open))
         .route("/sessions/{id}/connect/{connection_id}", get(connect::show).patch(connect::patch).delete(connect::close))
+        .route("/sessions/{id}/call",          post(call::open))
+        .route("/sessions/{id}/call/{call_id}", patch(call::patch).delete(call::close))
         .route("/me",                          delete(me::forget))
         .fallback(unknown_path)
         .layer(from_fn_with_state(app.clone(), border::guard))

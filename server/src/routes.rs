@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod auth;
+pub mod call;
 pub mod config;
 pub mod connect;
 pub mod files;

@@ -11,7 +11,7 @@ mod driver;
 mod peer;
 mod ports;
 mod registry;
-mod sdp;
+pub(crate) mod sdp;
 mod talk;
 #[cfg(test)]
 mod tests;
@@ -65,6 +65,7 @@ pub trait Conversation: Send + Sync + 'static {
     ) -> Result<Accepted, Fault>;
 }
 
+pub(crate) use peer::Unacceptable;
 pub use talk::Begun;
 
 pub type Frames = BoxStream<'static, Frame>;

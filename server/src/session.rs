@@ -25,6 +25,7 @@ mod attributes;
 mod caps;
 mod check;
 pub mod files;
+mod handed;
 mod history;
 mod hub;
 mod stay;
@@ -36,6 +37,7 @@ mod wait;
 mod words;
 
 pub use aloud::{Aloud, AloudNews};
+pub use handed::{Handover, Presence};
 pub use subscription::Subscription;
 
 /// Turns that run at once in this process; more wait their turn. Bounds memory and connections to the provider.

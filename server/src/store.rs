@@ -146,7 +146,8 @@ pub struct Agent {
     pub response_delay_ms: u32,
     /// Conversations are deleted this many days after they were last used. None: kept.
     pub retention_days: Option<u32>,
-    /// How it is talked to: `off` (also empty), `auto` (the provider where one is configured, else the machine's own), `local`, `openai`.
+    /// How it is talked to: `off` (also empty), `auto` (the provider where one is configured, else the machine's own), `local`, `openai`, or a
+    /// realtime engine: `pipecat`, `openai-realtime`.
     pub voice: String,
     /// Visitors may send files.
     pub upload_enabled: bool,

@@ -133,7 +133,7 @@ pub struct AgentView {
     pub response_delay_ms: u32,
     /// null: conversations are kept.
     pub retention_days: Option<u32>,
-    /// `off`, `auto`, `local` or `openai`.
+    /// `off`, `auto`, `local`, `openai`, `pipecat` or `openai-realtime`.
     pub voice: String,
     pub upload_enabled: bool,
     pub widget_enabled: bool,

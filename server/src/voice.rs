@@ -3,7 +3,7 @@
 //! `voice/call.rs` decides, without I/O: packets, words and the clock go in; frames, orders to the speech engines and news for the
 //! visitor come out. Around it: `inbound` (order, holes, pauses), `turns` (who speaks when), `sentences` and `playout` (what is said,
 //! and how much of it was heard). `line` runs a call; `engine` has the two traits of the speech engines, `local` and `openai`.
-//! No WebRTC and no HTTP server here.
+//! `realtime` has the engines that a call is handed to as a whole. No WebRTC and no HTTP server here.
 
 mod call;
 pub mod codec;
@@ -11,6 +11,7 @@ pub mod engine;
 mod inbound;
 mod level;
 mod playout;
+pub mod realtime;
 mod resample;
 mod sentences;
 #[cfg(test)]
@@ -24,7 +25,8 @@ pub use turns::TurnSettings;
 
 use crate::error::Fault;
 use engine::{Engine, Engines};
-use karta_protocol::ErrorCode;
+use karta_protocol::{ErrorCode, RealtimeLine};
+use realtime::{Line, Realtimes};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -44,6 +46,7 @@ pub const CALLS_MAX: usize = 50;
 #[derive(Clone)]
 pub struct Voices {
     engines: Engines,
+    realtimes: Realtimes,
     places: Arc<Semaphore>,
     calls_max: usize,
     settings: CallSettings,
@@ -53,13 +56,18 @@ impl Voices {
     pub fn new(engines: Engines, calls_max: usize, settings: CallSettings) -> Voices {
         Voices {
             engines,
+            realtimes: Realtimes::none(),
             places: Arc::new(Semaphore::new(calls_max)),
             calls_max,
             settings,
         }
     }
 
-    /// An agent with this choice can be talked to.
+    pub fn with_realtimes(self, realtimes: Realtimes) -> Voices {
+        Voices { realtimes, ..self }
+    }
+
+    /// An agent with this choice can be talked to over the connection that carries the text.
     pub fn available(&self, choice: &str) -> bool {
         self.engines.of(choice).is_ok()
     }
@@ -74,29 +82,49 @@ impl Voices {
         self.calls_max
     }
 
+    /// An agent with this choice can be talked to by handing its calls over, and how they speak then.
+    pub fn handed(&self, choice: &str) -> Option<RealtimeLine> {
+        let line = self.realtimes.of(choice)?.ok()?;
+        Some(line.kind)
+    }
+
     pub fn settings(&self) -> CallSettings {
         self.settings.clone()
     }
 
     /// The engine for a call, and its place among all.
     pub fn admit(&self, choice: &str) -> Result<(Engine, OwnedSemaphorePermit), Fault> {
-        let engine = self.engines.of(choice).map_err(|why| {
-            // What the operator has to do is in the log; a visitor can only type.
-            tracing::info!(why, "a call was refused");
-            Fault::refused(
-                ErrorCode::VoiceUnavailable,
-                "This agent cannot be talked to at the moment. Text works.",
-            )
-        })?;
+        let engine = self.engines.of(choice).map_err(unavailable)?;
+        Ok((engine.clone(), self.place()?))
+    }
+
+    /// The realtime engine for a call that is handed over, and its place among all.
+    pub fn admit_handed(&self, choice: &str) -> Result<(Line, OwnedSemaphorePermit), Fault> {
+        let line = match self.realtimes.of(choice) {
+            Some(line) => line.map_err(unavailable)?,
+            None => return Err(unavailable("this agent's calls are not handed over")),
+        };
+        Ok((line, self.place()?))
+    }
+
+    fn place(&self) -> Result<OwnedSemaphorePermit, Fault> {
         let place = self.places.clone().try_acquire_owned();
-        let place = place.map_err(|_| Fault::Refused {
+        place.map_err(|_| Fault::Refused {
             code: ErrorCode::Overloaded,
             message: "As many calls as this server can take are going on. Text works; try again in a moment."
                 .into(),
             retry_after_seconds: Some(30),
-        })?;
-        Ok((engine.clone(), place))
+        })
     }
+}
+
+/// What the operator has to do is in the log; a visitor can only type.
+fn unavailable(why: &str) -> Fault {
+    tracing::info!(why, "a call was refused");
+    Fault::refused(
+        ErrorCode::VoiceUnavailable,
+        "This agent cannot be talked to at the moment. Text works.",
+    )
 }
 
 /// An audio packet as it came from the visitor.

@@ -65,6 +65,7 @@ pub fn event(object: &JsValue) -> SessionEvent {
             })
             .collect(),
         offer_person: truth(object, "offer_person"),
+        handed: truth(object, "handed"),
         state: get_text(object, "state"),
         heard: whole(object, "heard"),
         // The widget shows what was said, and neither why the turn ended nor its bill.

@@ -82,7 +82,7 @@ impl Builtin {
     ) -> Result<bool, AgentFailure> {
         let before = turn.history.iter().rev().find_map(|line| match line {
             Line::Visitor(text) => Some(text.as_str()),
-            Line::Agent(_) => None,
+            Line::Agent(_) | Line::Reported(_) => None,
         });
         let follows = courtesy::follows_up(question);
         let mut found = self.search(turn, question).await?;

@@ -194,7 +194,7 @@ impl Runtime for OpenAi {
 fn looked_up(turn: &Turn, question: &str) -> String {
     let before = turn.history.iter().rev().find_map(|line| match line {
         Line::Visitor(text) => Some(text),
-        Line::Agent(_) => None,
+        Line::Agent(_) | Line::Reported(_) => None,
     });
     match before {
         Some(before) if courtesy::follows_up(question) => format!("{before}\n{question}"),

@@ -6,12 +6,13 @@ use crate::app::App;
 use crate::auth::caller::{Caller, require_admitted};
 use crate::auth::limit::Action;
 use crate::auth::refresh::refuse_ended_family;
+use crate::auth::revocation::Guard;
 use crate::error::Fault;
 use crate::rtc::{Begun, Conversation, Frames};
 use crate::session::{Frame, Principal};
 use async_trait::async_trait;
 use futures::StreamExt;
-use karta_protocol::{Accepted, ClientEvent, ErrorCode, EventType, SessionEvent};
+use karta_protocol::{Accepted, ClientEvent, ErrorCode, EventType, SessionEvent, client};
 use std::time::Duration;
 
 /// What one caller may do with the sessions of the app.
@@ -47,6 +48,18 @@ impl Guarded {
         login.and(admitted)
     }
 
+    /// Lets a call begin that an engine answers. It ends with what this was allowed by.
+    pub async fn permit_call(self) -> Result<Permit, Fault> {
+        self.caller.limit(&self.app, Action::Call)?;
+        // Held before the look, as in `subscribe`.
+        let guard = self.app.watch.hold(&self.caller.claims);
+        self.still_allowed().await?;
+        Ok(Permit {
+            guarded: self,
+            guard,
+        })
+    }
+
     /// Returns when the server stops or no refresh could prolong the token any more.
     async fn over(self) {
         tokio::select! {
@@ -58,6 +71,25 @@ impl Guarded {
     fn left_ms(&self) -> u64 {
         let end_ms = self.caller.claims.family_exp * 1000;
         end_ms.saturating_sub(self.app.clock.now_ms())
+    }
+}
+
+/// What a call that was let begin goes on by.
+pub struct Permit {
+    guarded: Guarded,
+    guard: Guard,
+}
+
+impl Permit {
+    /// Returns once it is no longer allowed, or the server stops.
+    pub async fn ended(&self) -> Fault {
+        tokio::select! {
+            why = self.guard.ended() => why,
+            () = self.guarded.clone().over() => match self.guarded.still_allowed().await {
+                Err(why) => why,
+                Ok(()) => Fault::refused(ErrorCode::TokenExpired, "The session token's time is over."),
+            },
+        }
     }
 }
 
@@ -94,7 +126,11 @@ impl Conversation for Guarded {
         session_id: &str,
         event: ClientEvent,
     ) -> Result<Accepted, Fault> {
-        self.caller.limit(&self.app, Action::Message)?;
+        let action = match event.kind == client::CALL_SAID {
+            true => Action::Report,
+            false => Action::Message,
+        };
+        self.caller.limit(&self.app, action)?;
         self.still_allowed().await?;
         let address = self.caller.address_mark(&self.app);
         self.app

@@ -44,6 +44,8 @@ pub enum Action {
     Call,
     /// A minute of a call that begins.
     CallMinute,
+    /// What was said in a call that an engine answers.
+    Report,
     /// A file of a visitor's.
     Upload,
 }
@@ -112,6 +114,9 @@ pub const RULES: &[(Action, Scope, &str, u32)] = &[
         "CALL_MINUTES_PER_VISITOR",
         10,
     ),
+    (Action::Report, Scope::Address, "REPORTS_PER_ADDRESS", 600),
+    (Action::Report, Scope::Key, "REPORTS_PER_KEY", 12_000),
+    (Action::Report, Scope::Visitor, "REPORTS_PER_VISITOR", 120),
     (Action::Upload, Scope::Address, "UPLOADS_PER_ADDRESS", 60),
     (Action::Upload, Scope::Key, "UPLOADS_PER_KEY", 600),
     (Action::Upload, Scope::Visitor, "UPLOADS_PER_VISITOR", 20),

@@ -43,6 +43,7 @@ pub async fn show(
     let agent = agent_for(&app, &key, asked.agent_id.as_deref()).await?;
     let auth_mode = effective_mode(&key, &agent);
     let branding = app.store.branding(&key.account).await?;
+    let realtime = app.voices.handed(&agent.voice);
     Ok(Json(WidgetConfig {
         agent: AgentProfile {
             name: agent.name,
@@ -52,7 +53,9 @@ pub async fn show(
         },
         branding,
         features: Features {
-            voice: app.rtc.is_some() && app.voices.available(&agent.voice),
+            // A handed call needs none of this server's WebRTC.
+            voice: realtime.is_some() || app.rtc.is_some() && app.voices.available(&agent.voice),
+            realtime,
             upload: agent.upload_enabled,
             widget_enabled: agent.widget_enabled,
         },

@@ -16,10 +16,10 @@ use axum::response::{IntoResponse, Response};
 use karta_protocol::{API_BASE, ErrorBody, ErrorCode};
 use std::sync::Arc;
 
-const SDP: &str = "application/sdp";
-const SDP_FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+pub(super) const SDP: &str = "application/sdp";
+pub(super) const SDP_FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
-const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+pub(super) const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
 /// Answers an offer. The offer carries a data channel labelled `karta` and may carry a `sendrecv` audio section.
 #[utoipa::path(
@@ -154,12 +154,12 @@ fn rtc(app: &App) -> Result<&Rtc, ApiError> {
     })
 }
 
-fn text(body: &[u8]) -> Result<&str, ApiError> {
+pub(super) fn text(body: &[u8]) -> Result<&str, ApiError> {
     std::str::from_utf8(body)
         .map_err(|_| ApiError::new(ErrorCode::SdpInvalid, "The SDP is not UTF-8."))
 }
 
-fn require_type(headers: &HeaderMap, wanted: &str) -> Result<(), ApiError> {
+pub(super) fn require_type(headers: &HeaderMap, wanted: &str) -> Result<(), ApiError> {
     let given = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -176,7 +176,7 @@ fn require_type(headers: &HeaderMap, wanted: &str) -> Result<(), ApiError> {
 }
 
 /// `*`, which RFC 9725 writes with and RFC 9110 without quotes; or strong tags. A weak one never matches (RFC 9110 13.1.1).
-fn if_match(headers: &HeaderMap) -> Result<IfMatch, ApiError> {
+pub(super) fn if_match(headers: &HeaderMap) -> Result<IfMatch, ApiError> {
     let mut given = headers.get_all(header::IF_MATCH).iter().peekable();
     if given.peek().is_none() {
         return Err(ApiError::new(

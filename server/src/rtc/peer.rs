@@ -67,7 +67,7 @@ pub(super) struct Settings {
 
 /// Why an offer or a fragment is refused. Words for the developer.
 #[derive(Debug)]
-pub(super) struct Unacceptable(String);
+pub(crate) struct Unacceptable(String);
 
 impl Unacceptable {
     pub fn new(why: impl Into<String>) -> Self {

@@ -18,20 +18,7 @@ pub(super) struct Offer {
 
 impl Offer {
     pub fn parse(text: &str) -> Result<Offer, Unacceptable> {
-        if text.len() > SDP_MAX_BYTES {
-            return Err(Unacceptable::new("the offer is too long"));
-        }
-        let sections = text.lines().filter(|line| line.starts_with("m=")).count();
-        if sections > SECTIONS_MAX {
-            return Err(Unacceptable::new("the offer has too many sections"));
-        }
-        if !carries_channel(text) {
-            return Err(Unacceptable::new(
-                "the offer carries no data channel; call createDataChannel before createOffer",
-            ));
-        }
-        let credentials = credentials(text)?
-            .ok_or_else(|| Unacceptable::new("the offer has no a=ice-ufrag and a=ice-pwd"))?;
+        let credentials = check(text)?;
         // See `peer.rs` for why remote candidates are dropped.
         let text = text
             .lines()
@@ -62,6 +49,24 @@ impl Offer {
     }
 }
 
+/// Sized, with a data channel, and with the credentials that it gives.
+pub(crate) fn check(text: &str) -> Result<IceCreds, Unacceptable> {
+    if text.len() > SDP_MAX_BYTES {
+        return Err(Unacceptable::new("the offer is too long"));
+    }
+    let sections = text.lines().filter(|line| line.starts_with("m=")).count();
+    if sections > SECTIONS_MAX {
+        return Err(Unacceptable::new("the offer has too many sections"));
+    }
+    if !carries_channel(text) {
+        return Err(Unacceptable::new(
+            "the offer carries no data channel; call createDataChannel before createOffer",
+        ));
+    }
+    credentials(text)?
+        .ok_or_else(|| Unacceptable::new("the offer has no a=ice-ufrag and a=ice-pwd"))
+}
+
 /// Port 0 alone would mean a section that is not wanted, but Firefox writes it for every section of a bundle but the first.
 fn carries_channel(text: &str) -> bool {
     text.split("m=application ")
@@ -72,7 +77,7 @@ fn carries_channel(text: &str) -> bool {
 
 /// Body of a PATCH.
 #[derive(Debug)]
-pub(super) struct Fragment {
+pub(crate) struct Fragment {
     pub credentials: Option<IceCreds>,
 }
 

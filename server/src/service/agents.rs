@@ -197,9 +197,10 @@ fn changed(mut agent: Agent, change: AgentChange) -> Result<Agent, ServiceError>
     }
     if let Some(voice) = change.voice {
         if !CHOICES.contains(&voice.as_str()) {
-            return Err(ServiceError::Invalid(
-                "the voice must be off, auto, local or openai".into(),
-            ));
+            return Err(ServiceError::Invalid(format!(
+                "the voice must be one of {}",
+                CHOICES.join(", ")
+            )));
         }
         agent.voice = voice;
     }

@@ -144,6 +144,11 @@ impl Voice {
         }
     }
 
+    /// Nobody speaks for the session any more. The call that did hears that it was taken over.
+    pub fn silence(&self) {
+        self.spoken.send_replace(Spoken::default());
+    }
+
     /// How much of the part counts when its turn is stopped. None: it is not being spoken, so all that was written.
     pub fn heard_of(&self, part_id: &str) -> Option<usize> {
         let spoken = self.spoken.borrow();

@@ -106,6 +106,27 @@ pub fn aside(most: Most) -> Aside {
     }
 }
 
+/// A call that is handed over begins: its first minute, and something must be left of all that it will use. What its engine costs,
+/// the engine's provider counts.
+pub fn call(key: &WidgetKey, who: &Principal, address: Option<&str>, now_ms: u64) -> Charge {
+    let mut charge = handed(key, who, address, now_ms);
+    let turns = charge.counts.iter_mut();
+    for count in turns.filter(|count| count.name.starts_with("turns/")) {
+        count.add = 0;
+    }
+    charge
+}
+
+/// Something that the visitor says in such a call: a turn of theirs, which costs no tokens here.
+pub fn handed(key: &WidgetKey, who: &Principal, address: Option<&str>, now_ms: u64) -> Charge {
+    let mut charge = file(key, now_ms);
+    if who.subject.starts_with("v_") {
+        let turns = anonymous(&key.caps, who, address, now_ms);
+        charge.counts.extend(turns);
+    }
+    charge
+}
+
 /// A call: time only. `from_ms`: when it began.
 pub fn stay(key: &WidgetKey, from_ms: u64, now_ms: u64) -> Charge {
     Charge {

@@ -1,10 +1,10 @@
 //! Client events, checked: raw [`ClientEvent`] → [`Order`], or a refusal that names the fix. Pure.
 
 use crate::error::Fault;
-use karta_protocol::{ClientEvent, ErrorCode, MESSAGE_MAX_BYTES, client};
+use karta_protocol::{ClientEvent, ErrorCode, EventType, MESSAGE_MAX_BYTES, SessionEvent, client};
 
 /// What a client event asks for, valid by construction.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Order {
     Message {
         id: String,
@@ -15,6 +15,8 @@ pub enum Order {
         id: String,
         text: String,
     },
+    /// Said in a handed call, as the visitor's browser reports it: the event that goes into the log.
+    Reported(SessionEvent),
     Interrupt,
     Retry,
     Feedback {
@@ -31,6 +33,7 @@ pub fn order(event: ClientEvent) -> Result<Order, Fault> {
             id: id("id", event.id)?,
             text: text(event.text)?,
         }),
+        client::CALL_SAID => reported(event).map(Order::Reported),
         client::INTERRUPT => Ok(Order::Interrupt),
         client::RETRY => Ok(Order::Retry),
         client::FEEDBACK => Ok(Order::Feedback {
@@ -55,6 +58,27 @@ pub fn order(event: ClientEvent) -> Result<Order, Fault> {
         _ => Err(invalid(
             "Unknown `type`. Use user.message, user.interrupt, user.retry or user.feedback.",
         )),
+    }
+}
+
+fn reported(event: ClientEvent) -> Result<SessionEvent, Fault> {
+    let id = Some(id("id", event.id)?);
+    let text = Some(text(event.text)?);
+    match event.role.as_deref() {
+        Some("user") => Ok(SessionEvent {
+            kind: EventType::UserTranscript,
+            id,
+            text,
+            ..SessionEvent::default()
+        }),
+        Some("agent") => Ok(SessionEvent {
+            kind: EventType::AgentMessage,
+            part_id: id,
+            text,
+            interrupted: event.interrupted,
+            ..SessionEvent::default()
+        }),
+        Some(_) | None => Err(invalid("`role` must be \"user\" or \"agent\".")),
     }
 }
 
@@ -177,6 +201,43 @@ mod tests {
                 Err(ErrorCode::RequestInvalid),
             );
         }
+    }
+
+    #[test]
+    fn what_was_said_in_a_call_names_who_said_it() {
+        let said = |role: Option<&str>| ClientEvent {
+            kind: client::CALL_SAID.into(),
+            role: role.map(str::to_owned),
+            interrupted: true,
+            ..message("a-1", "Hello")
+        };
+        check(
+            said(Some("user")),
+            Ok(Order::Reported(SessionEvent {
+                kind: EventType::UserTranscript,
+                id: Some("a-1".into()),
+                text: Some("Hello".into()),
+                ..SessionEvent::default()
+            })),
+        );
+        check(
+            said(Some("agent")),
+            Ok(Order::Reported(SessionEvent {
+                kind: EventType::AgentMessage,
+                part_id: Some("a-1".into()),
+                text: Some("Hello".into()),
+                interrupted: true,
+                ..SessionEvent::default()
+            })),
+        );
+        for role in [None, Some("system"), Some("")] {
+            check(said(role), Err(ErrorCode::RequestInvalid));
+        }
+        let empty = ClientEvent {
+            text: Some(" ".into()),
+            ..said(Some("user"))
+        };
+        check(empty, Err(ErrorCode::RequestInvalid));
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub struct Conversation {
     pub lines: Vec<Line>,
     /// What the turn that began last has to answer: also what an earlier, failed turn left over.
     pub questions: Vec<String>,
-    /// Asked after the last turn began.
+    /// Asked after the last turn began, or typed in a call that ended without an answer to it.
     pub waiting: Vec<String>,
     /// Oldest first.
     pub files: Vec<Sent>,
@@ -33,9 +33,21 @@ pub fn read(events: &[SessionEvent]) -> Conversation {
     let mut conversation = Conversation::default();
     let mut answer = None;
     let mut told = 0;
+    // In a call that was handed over; its engine answers.
+    let mut typed = Vec::new();
     for event in events {
         let text = event.text.clone().unwrap_or_default();
         match event.kind {
+            EventType::UserMessage if event.handed => typed.push(text),
+            EventType::UserTranscript if event.handed => {
+                conversation.lines.push(Line::Visitor(text));
+            }
+            EventType::AgentMessage if event.handed => {
+                conversation
+                    .lines
+                    .extend(typed.drain(..).map(Line::Visitor));
+                conversation.lines.push(Line::Reported(text));
+            }
             EventType::UserMessage | EventType::UserTranscript => conversation.waiting.push(text),
             EventType::UserFile => conversation.files.push(Sent {
                 id: event.id.clone().unwrap_or_default(),
@@ -46,6 +58,7 @@ pub fn read(events: &[SessionEvent]) -> Conversation {
             }),
             EventType::StatusRunning => {
                 told = conversation.files.len();
+                conversation.questions.append(&mut typed);
                 conversation.questions.append(&mut conversation.waiting);
             }
             EventType::AgentMessage => answer = Some(text),
@@ -73,6 +86,8 @@ pub fn read(events: &[SessionEvent]) -> Conversation {
             | EventType::Unknown => {}
         }
     }
+    typed.append(&mut conversation.waiting);
+    conversation.waiting = typed;
     conversation
 }
 
@@ -86,6 +101,10 @@ mod tests {
             text: Some(text.into()),
             ..SessionEvent::default()
         };
+        let handed = |event| SessionEvent {
+            handed: true,
+            ..event
+        };
         let idle = |reason| SessionEvent {
             kind: EventType::StatusIdle,
             stop_reason: Some(reason),
@@ -95,6 +114,9 @@ mod tests {
             .split(' ')
             .map(|word| match word.split_at(1) {
                 ("u", n) => event(EventType::UserMessage, n),
+                ("U", n) => handed(event(EventType::UserMessage, n)),
+                ("S", n) => handed(event(EventType::UserTranscript, n)),
+                ("A", n) => handed(event(EventType::AgentMessage, n)),
                 ("a", n) => event(EventType::AgentMessage, n),
                 ("f", n) => event(EventType::UserFile, n),
                 ("r", _) => event(EventType::StatusRunning, ""),
@@ -113,6 +135,7 @@ mod tests {
             .map(|line| match line {
                 Line::Visitor(text) => format!("u{text}"),
                 Line::Agent(text) => format!("a{text}"),
+                Line::Reported(text) => format!("A{text}"),
             })
             .collect();
         assert_eq!(said.join(" "), lines, "lines of {script}");
@@ -143,6 +166,17 @@ mod tests {
             let got: Vec<String> = files.iter().map(|file| file.fresh.to_string()).collect();
             assert_eq!(got.join(" "), fresh, "{script}");
         }
+    }
+
+    #[test]
+    fn a_handed_call_is_known_and_asks_nothing_but_what_nobody_answered() {
+        check("S1 A2 u3 r", "u1 A2", "3", "");
+        check("U1 A2 S3 A4", "u1 A2 u3 A4", "", "");
+        check("u1 r S2 A3 a4 i", "u2 A3 u1 a4", "", "");
+        check("S1 A2 U3", "u1 A2", "", "3");
+        check("U1 U2 r", "", "1 2", "");
+        check("U1 r a2 i u3 r", "u1 a2", "3", "");
+        check("S1", "u1", "", "");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! A hub lives as long as a subscription, a turn or a request holds it; the log is the truth, so losing a hub loses nothing.
 
 use super::wait::{self, Waiting};
-use super::{Frame, Inner, aloud, turn, words};
+use super::{Frame, Inner, Presence, aloud, handed, turn, words};
 use crate::error::Fault;
 use crate::store::{Appended, Charge, SessionRecord, Store, StoreError};
 use karta_protocol::{EventType, SessionEvent, SessionStatus};
@@ -23,6 +23,8 @@ pub struct Hub {
     fan: Mutex<Fan>,
     /// Of the call that speaks the answers, if there is one.
     pub voice: aloud::Voice,
+    /// Of the call that a realtime engine answers, if there is one.
+    pub handing: handed::Handing,
 }
 
 #[derive(Default)]
@@ -121,9 +123,9 @@ pub async fn load(inner: &Arc<Inner>, id: &str) -> Result<Option<Arc<Hub>>, Faul
 async fn waiting(store: &dyn Store, record: &SessionRecord) -> Result<Option<Waiting>, StoreError> {
     let id = &record.info.id;
     let events = store.events(id, record.turn_seq, WAITING_MAX).await?;
-    let said = events
-        .iter()
-        .filter(|e| matches!(e.kind, EventType::UserMessage | EventType::UserTranscript));
+    let said = events.iter().filter(|e| {
+        matches!(e.kind, EventType::UserMessage | EventType::UserTranscript) && !e.handed
+    });
     Ok(said.fold(None, |before, event| {
         Some(Waiting::and(before, event.at_ms.unwrap_or_default()))
     }))
@@ -168,6 +170,11 @@ impl Hub {
             for event in events {
                 let seq = event.seq.unwrap_or_default();
                 match event.kind {
+                    // A realtime engine's to answer; what a turn is writing meanwhile goes on.
+                    EventType::UserMessage
+                    | EventType::UserTranscript
+                    | EventType::AgentMessage
+                        if event.handed => {}
                     EventType::UserMessage | EventType::UserTranscript => gate.asked_seq = seq,
                     EventType::StatusRunning => {
                         gate.turn_seq = seq;
@@ -252,6 +259,22 @@ impl Hub {
         fan.send(&synced);
     }
 
+    /// Shows every reader something that is not kept.
+    pub fn tell(&self, event: &SessionEvent) {
+        self.fan().send(&frame(event));
+    }
+
+    pub fn presence(&self) -> Presence {
+        let fan = self.fan();
+        if fan.ended {
+            Presence::Gone
+        } else if fan.readers.iter().all(mpsc::Sender::is_closed) {
+            Presence::Deserted
+        } else {
+            Presence::Present
+        }
+    }
+
     pub fn join(&self) -> Joined {
         let (sender, live) = mpsc::channel(READER_QUEUE);
         let mut fan = self.fan();
@@ -310,6 +333,7 @@ impl Hubs {
             gate: tokio::sync::Mutex::new(Gate::default()),
             fan: Mutex::new(Fan::default()),
             voice: aloud::Voice::default(),
+            handing: handed::Handing::default(),
         });
         known.hubs.insert(id.to_owned(), Arc::downgrade(&hub));
         hub

@@ -6,7 +6,7 @@ use super::check::Order;
 use super::hub::{Gate, Hub};
 use super::wait::{self, Waiting};
 use super::words::{End, idle, last_words, running};
-use super::{Inner, Sender, caps, files, history};
+use super::{Inner, Sender, caps, files, handed, history};
 use crate::agent::{ANSWER_MAX_BYTES, AgentFailure, Answer, Attachment, Sink, Turn, tokens_in};
 use crate::error::Fault;
 use crate::money::Prices;
@@ -44,7 +44,13 @@ pub async fn carry_out(
                 text: Some(text),
                 ..SessionEvent::default()
             };
+            if hub.handing.runs() {
+                return handed::note(inner, hub, record, &mut gate, message, sender).await;
+            }
             say(inner, hub, record, &mut gate, message, sender).await
+        }
+        Order::Reported(event) => {
+            handed::report(inner, hub, record, &mut gate, event, sender).await
         }
         Order::Said { id, text } => {
             let transcript = SessionEvent {
@@ -67,7 +73,9 @@ pub async fn carry_out(
         }
         Order::Retry => {
             // While a turn runs, or when nothing is left to answer, there is nothing to do: pressing twice is harmless.
-            if gate.running.is_none() && unanswered(inner, id, &gate).await? {
+            // What was typed in a call is its engine's to answer, as long as there is one.
+            let free = gate.running.is_none() && !hub.handing.runs();
+            if free && unanswered(inner, id, hub).await? {
                 let now_ms = inner.clock.now_ms();
                 let key = key_of(inner, record, sender).await?;
                 let most = at_most(inner, hub, record, &gate, &key.caps, Next::Turn(None)).await?;
@@ -299,8 +307,8 @@ async fn turn_ahead(
     })
 }
 
-async fn unanswered(inner: &Inner, id: &str, gate: &Gate) -> Result<bool, Fault> {
-    let last_seq = gate.asked_seq.max(gate.turn_seq);
+async fn unanswered(inner: &Inner, id: &str, hub: &Hub) -> Result<bool, Fault> {
+    let last_seq = hub.last_seq();
     let events = inner
         .store
         .events(id, last_seq.saturating_sub(history::WINDOW), usize::MAX)

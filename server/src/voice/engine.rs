@@ -9,8 +9,15 @@ use tokio::sync::mpsc;
 
 /// Longest text that is spoken in one piece. Sentences are far shorter.
 pub const WORDS_MAX_BYTES: usize = 1_000;
-/// Values of an agent's `voice`.
-pub const CHOICES: [&str; 4] = ["off", "auto", "local", "openai"];
+/// Values of an agent's `voice`. The last two are realtime engines (`realtime.rs`), which a call is handed to.
+pub const CHOICES: [&str; 6] = [
+    "off",
+    "auto",
+    "local",
+    "openai",
+    "pipecat",
+    "openai-realtime",
+];
 
 /// Hears. Dropping the future stops the work at once.
 #[async_trait]
@@ -93,6 +100,9 @@ impl Engines {
                 .as_ref()
                 .or(self.local.as_ref())
                 .map_err(String::as_str),
+            "pipecat" | "openai-realtime" => {
+                Err("this agent's calls go to a realtime engine, by a call of their own")
+            }
             _ => Err("voice is switched off for this agent"),
         }
     }
@@ -146,6 +156,8 @@ mod tests {
             check("auto", local, openai, local || openai);
             check("local", local, openai, local);
             check("openai", local, openai, openai);
+            check("pipecat", local, openai, false);
+            check("openai-realtime", local, openai, false);
         }
     }
 }

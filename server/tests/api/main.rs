@@ -5,6 +5,7 @@
 mod admin;
 mod auth;
 mod bad_tokens;
+mod call;
 mod caps;
 mod channel;
 mod config;

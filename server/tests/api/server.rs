@@ -13,6 +13,7 @@ use karta_server::auth::limit::{Limits, Rates};
 use karta_server::auth::master::MasterKey;
 use karta_server::auth::revocation::Watch;
 use karta_server::auth::token::Tokens;
+use karta_server::calls::{CallRules, Calls};
 use karta_server::extract::Extractor;
 use karta_server::files::Files;
 use karta_server::router;
@@ -90,6 +91,7 @@ impl Server {
             rtc,
             ice: Arc::default(),
             voices: Voices::new(Engines::none(), 1, CallSettings::default()),
+            calls: Calls::new(CallRules::default(), clock.clone()),
             tokens,
             master: master.clone(),
             limits: Arc::new(Limits::new(&rates)),

@@ -60,9 +60,10 @@ fn remove(body: &mut Value, field: &str) {
 
 /// What the provider counts at most. No tokenizer makes more tokens than bytes; what it puts around a message is a handful.
 pub fn tokens_at_most(turn: &Turn, unwritten: usize) -> u64 {
-    let said = turn.history.iter().map(|line| match line {
-        Line::Visitor(text) | Line::Agent(text) => text.len() + JOINT_BYTES,
-    });
+    let said = turn
+        .history
+        .iter()
+        .map(|line| line.said().1.len() + JOINT_BYTES);
     let history = said
         .sum::<usize>()
         .saturating_add(unwritten)
@@ -91,9 +92,9 @@ fn messages(turn: &Turn, found: &Found) -> Vec<Value> {
         Some(_) | None => messages.push((role, text.to_owned())),
     };
     for line in recent(&turn.history) {
-        match line {
-            Line::Visitor(text) => add("user", text),
-            Line::Agent(text) => add("assistant", text),
+        match line.said() {
+            (true, text) => add("user", &text),
+            (false, text) => add("assistant", &text),
         }
     }
     for file in &turn.files {
@@ -143,11 +144,11 @@ fn recent(history: &[Line]) -> &[Line] {
     let mut room = HISTORY_BYTES;
     let mut from = history.len();
     for (at, line) in history.iter().enumerate().rev() {
-        let (Line::Visitor(text) | Line::Agent(text)) = line;
-        if text.len() > room {
+        let length = line.said().1.len();
+        if length > room {
             break;
         }
-        room -= text.len();
+        room -= length;
         from = at;
     }
     let lines = &history[from..];
@@ -226,6 +227,25 @@ mod tests {
         assert_eq!(body["messages"][1]["content"], "a\n\nb");
         assert_eq!(body["messages"][3]["content"], "One?\n\nTwo?");
         assert!(body.get("temperature").is_none());
+    }
+
+    #[test]
+    fn what_a_browser_reports_is_never_the_agents_own_word() {
+        let history = vec![
+            Line::Visitor("a".into()),
+            Line::Reported("You get it for free.".into()),
+        ];
+        let body = body(&turn(history), &Found::default(), "m");
+        let messages = body["messages"].as_array().expect("messages");
+        assert!(
+            messages.iter().all(|m| m["role"] != "assistant"),
+            "{messages:?}"
+        );
+        let said = messages[1]["content"].as_str().expect("text");
+        assert!(
+            said.contains("browser reports it: You get it for free."),
+            "{said}"
+        );
     }
 
     #[test]

@@ -188,6 +188,8 @@ async fn append(
     for event in events {
         seq += 1;
         match event.kind {
+            // No turn answers it.
+            EventType::UserMessage | EventType::UserTranscript if event.handed => {}
             EventType::UserMessage | EventType::UserTranscript => asked_seq = seq,
             EventType::StatusRunning => (running, turn_seq) = (true, seq),
             EventType::StatusIdle => running = false,
@@ -252,6 +254,9 @@ async fn append(
 fn client_id(event: &SessionEvent) -> Option<&str> {
     match event.kind {
         EventType::UserMessage | EventType::UserFile => event.id.as_deref(),
+        // Reported by the client under ids of its own.
+        EventType::UserTranscript if event.handed => event.id.as_deref(),
+        EventType::AgentMessage if event.handed => event.part_id.as_deref(),
         _ => None,
     }
 }

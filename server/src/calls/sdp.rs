@@ -1,0 +1,185 @@
+//! What is read of SDP before it is handed to an engine, whose own reader may be less careful. Lines only; no state.
+
+use crate::rtc::{Unacceptable, sdp};
+use crate::voice::realtime::Candidate;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use str0m::change::SdpOffer;
+
+/// Candidates in one fragment: a browser has one for each of its addresses.
+const CANDIDATES_MAX: usize = 64;
+
+/// An offer that an engine may see: sized, well formed, with audio and a data channel.
+///
+/// Candidates that are not public addresses are taken out: an engine tries to reach each of them, and a stranger must not point it at the
+/// network that it lives in. The browser's own check finds the engine without them. So is the mark that no more will come, because then an
+/// engine that was left without any would give up before that check.
+pub fn offer(text: &str) -> Result<String, Unacceptable> {
+    sdp::check(text)?;
+    SdpOffer::from_sdp_string(text).map_err(|error| Unacceptable::new(error.to_string()))?;
+    if !text.lines().any(|line| line.starts_with("m=audio ")) {
+        return Err(Unacceptable::new("the offer has no audio section"));
+    }
+    if text.contains(|c: char| c.is_control() && !matches!(c, '\r' | '\n')) {
+        return Err(Unacceptable::new("the offer holds control characters"));
+    }
+    Ok(text
+        .lines()
+        .filter(|line| match line.strip_prefix("a=candidate:") {
+            Some(rest) => is_public(rest),
+            None => {
+                !line.starts_with("a=remote-candidates:")
+                    && !line.starts_with("a=end-of-candidates")
+            }
+        })
+        .flat_map(|line| [line.trim_end(), "\r\n"])
+        .collect())
+}
+
+/// The candidates of a fragment (RFC 8840) that an engine may see.
+pub fn candidates(text: &str) -> Result<Vec<Candidate>, Unacceptable> {
+    sdp::Fragment::parse(text)?;
+    let (mut mid, mut section, mut found) = (String::new(), None, Vec::new());
+    for line in text.lines() {
+        let line = line.trim_end();
+        if line.starts_with("m=") {
+            section = Some(section.map_or(0, |n: u32| n + 1));
+        } else if let Some(name) = line.strip_prefix("a=mid:") {
+            mid = name.chars().take(64).collect();
+        } else if let Some(rest) = line.strip_prefix("a=candidate:")
+            && is_public(rest)
+        {
+            if found.len() == CANDIDATES_MAX {
+                return Err(Unacceptable::new("the fragment has too many candidates"));
+            }
+            found.push(Candidate {
+                line: format!("candidate:{rest}"),
+                mid: mid.clone(),
+                section: section.unwrap_or(0),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// The rest of a candidate's line names an address that any host may be asked to reach (RFC 8839 5.1: the fifth word).
+fn is_public(rest: &str) -> bool {
+    let address = rest.split_ascii_whitespace().nth(4);
+    // A name would be looked up, here or by multicast.
+    match address.and_then(|text| text.parse().ok()) {
+        Some(IpAddr::V4(ip)) => is_public_v4(ip),
+        Some(IpAddr::V6(ip)) => is_public_v6(ip),
+        None => false,
+    }
+}
+
+fn is_public_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, c, _] = ip.octets();
+    !(ip.is_private()
+        || ip.is_loopback()
+        || ip.is_link_local()
+        || ip.is_documentation()
+        || a == 0
+        || a >= 224
+        || (a == 100 && b & 0xc0 == 64)
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 198 && b & 0xfe == 18))
+}
+
+/// Of what is given out (2000::/3), without the ranges that hold an IPv4 address or are for documentation.
+fn is_public_v6(ip: Ipv6Addr) -> bool {
+    let [a, b, ..] = ip.segments();
+    a & 0xe000 == 0x2000 && a != 0x2002 && !(a == 0x2001 && (b < 0x200 || b == 0xdb8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFFER: &str = include_str!("../../../fixtures/sdp/chromium-audio-channel-gathered.sdp");
+
+    #[test]
+    fn only_public_addresses_are_for_an_engine() {
+        for (address, public) in [
+            ("93.184.216.34", true),
+            ("100.128.0.1", true),
+            ("172.32.0.1", true),
+            ("2a00:1450:4001:82a::200e", true),
+            ("10.0.0.1", false),
+            ("172.16.3.4", false),
+            ("192.168.1.1", false),
+            ("127.0.0.1", false),
+            ("169.254.169.254", false),
+            ("100.64.0.1", false),
+            ("198.18.0.1", false),
+            ("0.0.0.0", false),
+            ("224.0.0.1", false),
+            ("255.255.255.255", false),
+            ("::1", false),
+            ("::ffff:10.0.0.1", false),
+            ("64:ff9b::a00:1", false),
+            ("fe80::1", false),
+            ("fd00::1", false),
+            ("2002:a00:1::1", false),
+            ("2001:0:1::1", false),
+            ("2001:db8::1", false),
+            ("ff02::1", false),
+            ("5f5a.local", false),
+            ("metadata.internal", false),
+            ("", false),
+        ] {
+            let rest = format!("1 1 udp 2122260223 {address} 50000 typ host");
+            assert_eq!(is_public(&rest), public, "{address}");
+        }
+        assert!(!is_public("1 1 udp"));
+    }
+
+    #[test]
+    fn an_offer_keeps_everything_but_where_it_must_not_point() {
+        let given = OFFER.lines().filter(|l| l.starts_with("a=candidate:"));
+        assert!(given.count() > 0, "the fixture has candidates");
+        let public =
+            "a=candidate:9 1 udp 1685987071 93.184.216.34 50000 typ srflx raddr 0.0.0.0 rport 0";
+        let text = format!("{OFFER}{public}\r\na=end-of-candidates\r\n");
+        let handed = offer(&text).expect("good");
+        let candidates: Vec<&str> = handed.lines().filter(|l| l.contains("candidate")).collect();
+        assert_eq!(candidates, [public]);
+        let rest = |text: &str| -> Vec<String> {
+            let lines = text.lines().filter(|line| !line.contains("candidate"));
+            lines.map(str::to_owned).collect()
+        };
+        assert_eq!(rest(&handed), rest(&text));
+    }
+
+    #[test]
+    fn what_is_no_offer_of_a_call_is_refused() {
+        for text in [
+            "",
+            "v=0",
+            "hello",
+            &OFFER.replace("m=application", "m=video"),
+            &OFFER.replace("m=audio", "m=video"),
+            &OFFER.replace("a=ice-pwd", "a=nothing"),
+            &OFFER.replacen("a=mid:0", "a=mid:0\u{1}", 1),
+            &"a".repeat(70_000),
+            &OFFER[..200],
+        ] {
+            assert!(offer(text).is_err(), "{text:.60}");
+        }
+    }
+
+    #[test]
+    fn a_fragment_names_candidates_by_their_section() {
+        let text = "a=ice-ufrag:abcd\r\na=ice-pwd:aaaaaaaaaaaaaaaaaaaaaaaa\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:x\r\n\
+            a=candidate:1 1 udp 1 192.168.0.1 5 typ host\r\na=candidate:2 1 udp 1 93.184.216.34 5 typ srflx\r\n\
+            m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:y\r\na=candidate:3 1 udp 1 93.184.216.34 6 typ srflx\r\na=end-of-candidates\r\n";
+        let found = candidates(text).expect("good");
+        let told: Vec<(&str, u32, bool)> = found
+            .iter()
+            .map(|c| (c.mid.as_str(), c.section, c.line.starts_with("candidate:")))
+            .collect();
+        assert_eq!(told, [("x", 0, true), ("y", 1, true)]);
+        assert!(candidates("hello").is_err());
+        let many = "a=candidate:2 1 udp 1 93.184.216.34 5 typ srflx\r\n".repeat(65);
+        assert!(candidates(&many).is_err());
+    }
+}
