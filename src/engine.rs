@@ -12,6 +12,7 @@ pub mod machine;
 pub mod markdown;
 pub mod random;
 pub mod raw;
+pub mod realtime;
 pub mod session;
 pub mod shell;
 pub mod text;

@@ -81,6 +81,9 @@ pub const PART_BYTES: usize = 256 * 1024;
 pub const ATTRIBUTE_BYTES: usize = 2_000;
 pub const ATTRIBUTES_BYTES: usize = 10_000;
 
+/// One line of a call that is reported to the log, as long as a message may be.
+pub const REPORT_BYTES: usize = 16 * 1024;
+
 /// Lines and bytes of the transcript given with `escalate`.
 pub const TRANSCRIPT_LINES: usize = 30;
 pub const TRANSCRIPT_LINE_BYTES: usize = 2_000;
