@@ -100,7 +100,11 @@ impl Edge for BrowserEdge {
             Effect::Http(request) => self.http.send(request),
             Effect::OpenStream { id, url, token } => self.http.open_stream(*id, url, token),
             Effect::CancelHttp(id) | Effect::CloseStream(id) => self.http.end(*id),
-            Effect::OpenPeer { id, ice_servers } => match Peer::open(*id, ice_servers) {
+            Effect::OpenPeer {
+                id,
+                ice_servers,
+                channel,
+            } => match Peer::open(*id, ice_servers, channel) {
                 Some(peer) => self.peers.push(peer),
                 None => inbox::enqueue(rtc::closed(*id, "unavailable")),
             },
@@ -112,6 +116,11 @@ impl Edge for BrowserEdge {
             Effect::SendFrame { id, event } => {
                 if let Some(peer) = self.peer(*id) {
                     peer.send(event);
+                }
+            }
+            Effect::SendText { id, text } => {
+                if let Some(peer) = self.peer(*id) {
+                    peer.send_text(text);
                 }
             }
             Effect::ClosePeer(id) => self.close_peer(*id),

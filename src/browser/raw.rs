@@ -46,6 +46,11 @@ impl Settings for Ours<'_> {
     }
 }
 
+/// What an engine sent: all of it, within the same bounds.
+pub fn tree(object: &JsValue) -> Raw {
+    read_at(object, RAW_DEPTH, true, &mut |_| CallbackId(0))
+}
+
 /// Reads one value.
 pub fn read(value: &JsValue, intern: Intern<'_>) -> Raw {
     read_at(value, RAW_DEPTH, false, intern)

@@ -2,7 +2,7 @@
 //! The offer leaves at once: the server's address is in its answer, so nothing needs to be gathered first.
 
 use super::host::{get, get_text, put, window};
-use super::{inbox, media, wire};
+use super::{inbox, media, raw, wire};
 use crate::engine::effect::{IceServer, Id};
 use crate::engine::json::Json;
 use crate::engine::machine::Msg;
@@ -72,7 +72,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub fn open(id: Id, ice_servers: &[IceServer]) -> Option<Peer> {
+    pub fn open(id: Id, ice_servers: &[IceServer], channel: &str) -> Option<Peer> {
         if !possible() {
             return None;
         }
@@ -80,21 +80,22 @@ impl Peer {
         let connection = RTCPeerConnection::new(&config(ice_servers))
             .or_else(|_| RTCPeerConnection::new(&config(&[])))
             .ok()?;
-        let peer = Self::equip(id, &connection);
+        let peer = Self::equip(id, &connection, channel);
         if peer.is_none() {
             connection.close();
         }
         peer
     }
 
-    fn equip(id: Id, connection: &RTCPeerConnection) -> Option<Peer> {
-        let channel = connection.create_data_channel(DATA_CHANNEL_LABEL).ok()?;
+    fn equip(id: Id, connection: &RTCPeerConnection, label: &str) -> Option<Peer> {
+        let own = label == DATA_CHANNEL_LABEL;
+        let channel = connection.create_data_channel(label).ok()?;
         let init = Object::new();
         put(&init, "direction", &JsValue::from_str("sendrecv"));
         connection.add_transceiver("audio", &init).ok()?;
         let watched = connection.clone();
         let listener = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
-            if let Some(msg) = heard(id, &watched, &event)
+            if let Some(msg) = heard(id, own, &watched, &event)
                 && !inbox::post(msg)
             {
                 watched.close();
@@ -146,7 +147,11 @@ impl Peer {
     }
 
     pub fn send(&self, event: &Json) {
-        if self.channel.send(&wire::write(event)).is_err() {
+        self.send_text(&wire::write(event));
+    }
+
+    pub fn send_text(&self, text: &str) {
+        if self.channel.send(text).is_err() {
             inbox::enqueue(closed(self.id, "send_failed"));
         }
     }
@@ -163,7 +168,7 @@ pub fn closed(id: Id, reason: &'static str) -> Msg {
     Msg::PeerClosed { id, reason }
 }
 
-fn heard(id: Id, connection: &RTCPeerConnection, event: &JsValue) -> Option<Msg> {
+fn heard(id: Id, own: bool, connection: &RTCPeerConnection, event: &JsValue) -> Option<Msg> {
     if event.is_undefined() {
         // The offer is made.
         let sdp = get(&connection.local(), "sdp")?.as_string()?;
@@ -178,6 +183,10 @@ fn heard(id: Id, connection: &RTCPeerConnection, event: &JsValue) -> Option<Msg>
         "close" => Some(closed(id, "channel_closed")),
         "message" => {
             let object = wire::object(&get_text(event, "data")?)?;
+            if !own {
+                let frame = Box::new(raw::tree(&object));
+                return Some(Msg::EngineFrame { id, frame });
+            }
             Some(Msg::ChannelFrame {
                 id,
                 event: Box::new(wire::event(&object)),

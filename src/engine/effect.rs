@@ -42,13 +42,14 @@ pub enum Effect {
         token: Secret,
     },
     CloseStream(Id),
-    /// New peer connection with the data channel and a `sendrecv` audio section without a track.
+    /// New peer connection with a data channel of this label and a `sendrecv` audio section without a track.
     /// Answered by `Msg::PeerOffered`, or `PeerClosed` where WebRTC is missing or forbidden.
     OpenPeer {
         id: Id,
         ice_servers: Vec<IceServer>,
+        channel: &'static str,
     },
-    /// The server's answer, or the fragment that answers a restart. Then `Msg::ChannelOpened`, `ChannelFrame`…, `PeerClosed`.
+    /// The server's answer, or the fragment that answers a restart. Then `Msg::ChannelOpened`, `ChannelFrame`… (an engine's: `EngineFrame`…), `PeerClosed`.
     AnswerPeer {
         id: Id,
         sdp: String,
@@ -56,6 +57,11 @@ pub enum Effect {
     SendFrame {
         id: Id,
         event: Json,
+    },
+    /// A frame as it is.
+    SendText {
+        id: Id,
+        text: &'static str,
     },
     ClosePeer(Id),
     /// New ICE credentials on a connection whose path broke. Answered by `Msg::PeerOffered`.

@@ -6,6 +6,7 @@ mod away;
 mod bus;
 mod core;
 mod fetch;
+mod handed;
 mod identity;
 mod link;
 mod panel;
@@ -23,6 +24,7 @@ use super::command::Command;
 use super::config::Layer;
 use super::dialect::Rejection;
 use super::effect::{Effect, Failure, Id, Millis, Reply, Timer};
+use super::raw::Raw;
 use super::text::CallEnd;
 use karta_protocol::SessionEvent;
 
@@ -63,6 +65,11 @@ pub enum Msg {
         event: Box<SessionEvent>,
     },
     /// Failed, closed or impossible.
+    /// Of a connection to a realtime engine.
+    EngineFrame {
+        id: Id,
+        frame: Box<Raw>,
+    },
     PeerClosed {
         id: Id,
         reason: &'static str,

@@ -5,6 +5,7 @@ mod chat;
 mod failure;
 mod fake;
 mod frozen;
+mod handed;
 mod identity;
 mod imports;
 mod noise;

@@ -31,6 +31,7 @@ pub enum Field {
     Footer,
     PrivacyNotice,
     Voice,
+    Realtime,
     Upload,
     /// Not kept with the settings: they become an `Identity`.
     UserId,
@@ -72,7 +73,7 @@ pub static LOOK: [Spec; 9] = [
 ];
 
 #[rustfmt::skip]
-pub static REST: [Spec; 11] = [
+pub static REST: [Spec; 12] = [
     spec(Field::BaseUrl, "baseUrl", PAGE, None, |take, raw| take.form(raw, check::base_url, "an address like https://chat.example.com")),
     spec(Field::ProjectRef, "projectRef", PAGE, None, REFERENCE),
     spec(Field::AgentRef, "agentRef", PAGE, None, REFERENCE),
@@ -83,6 +84,7 @@ pub static REST: [Spec; 11] = [
     spec(Field::Footer, "footer", THEME, BRANDING, PARAGRAPH),
     spec(Field::PrivacyNotice, "privacyNotice", None, BRANDING, PARAGRAPH),
     spec(Field::Voice, "voice", None, FEATURES, FLAG),
+    spec(Field::Realtime, "realtime", None, FEATURES, REFERENCE),
     spec(Field::Upload, "upload", None, FEATURES, FLAG),
 ];
 

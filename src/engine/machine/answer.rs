@@ -69,6 +69,9 @@ impl Panel {
                 }
                 self.peer_answered(peer, sdp, &location, cx);
             }
+            (Purpose::Call(peer), Reply::Answer { sdp, location, .. }) => {
+                self.handed_answered(peer, sdp, &location, cx);
+            }
             (Purpose::Signal(_) | Purpose::Goodbye, _) => {}
             // An answer of the wrong kind is as good as none.
             (purpose, _) => self.failed(purpose, generation, Failure::default(), cx),
@@ -133,14 +136,18 @@ impl Panel {
             }
             (Verdict::Token, Purpose::Mint) => {}
             (Verdict::Token, purpose) => {
-                if let Purpose::Connect(peer) = purpose {
-                    self.peer_failed(peer, cx);
+                match purpose {
+                    Purpose::Connect(peer) => self.peer_failed(peer, cx),
+                    // Another, with the next token.
+                    Purpose::Call(_) => self.close_handed(cx),
+                    _ => {}
                 }
                 if self.link.token.refused(generation) == Repair::Now {
                     return;
                 }
             }
             (Verdict::Gone, _) => self.session_gone(cx),
+            (_, Purpose::Call(peer)) => return self.call_refused(peer, &failure, cx),
             (Verdict::Refused, Purpose::Connect(_)) => return self.peer_refused(cx),
             (_, Purpose::Connect(peer)) => return self.peer_failed(peer, cx),
             (Verdict::Limit, purpose) => {

@@ -63,6 +63,8 @@ pub(super) enum Purpose {
     Signal(&'static str),
     /// The offer of a peer.
     Connect(Id),
+    /// The same, to the agent's realtime engine.
+    Call(Id),
     /// Not a request: what the server says by itself about the whole conversation.
     Channel,
     /// Nobody waits for the answer.
@@ -173,7 +175,10 @@ impl Panel {
 
     /// A client event that leaves no line in the outbox: it matters now or not at all.
     pub fn send_signal(&mut self, kind: &'static str, cx: &mut Cx<'_>) {
-        let event = Json::default().text("type", kind);
+        self.send_event(kind, Json::default().text("type", kind), cx);
+    }
+
+    pub fn send_event(&mut self, kind: &'static str, event: Json, cx: &mut Cx<'_>) {
         if let Some(id) = self.peer.synced_id() {
             cx.run(Effect::SendFrame { id, event });
         } else if self.link.session.is_some() {
@@ -193,7 +198,7 @@ impl Panel {
         let (expect, with_token) = match purpose {
             Purpose::Mint | Purpose::Refresh => (Expect::Token, false),
             Purpose::Session => (Expect::Session, true),
-            Purpose::Connect(_) => (Expect::Answer, true),
+            Purpose::Connect(_) | Purpose::Call(_) => (Expect::Answer, true),
             _ => (Expect::Nothing, true),
         };
         let token = self.link.token.any().filter(|_| with_token).cloned();

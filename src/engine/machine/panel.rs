@@ -2,6 +2,7 @@
 //! [`super::link`] (requests, stream) and [`super::peer`] (data channel); what arrives is taken in [`super::receive`].
 
 use super::core::{Cx, complaint};
+use super::handed::Handed;
 use super::link::Link;
 use super::peer::Peer;
 use super::voice::{ENDED, SHUTDOWN, Voice};
@@ -39,6 +40,7 @@ pub(super) struct Panel {
     pub link: Link,
     pub peer: Peer,
     pub voice: Voice,
+    pub handed: Option<Box<Handed>>,
     /// The last turn failed and may be tried again.
     pub failed_turn: bool,
     pub limit: Option<Limit>,
@@ -85,10 +87,20 @@ impl Panel {
             Msg::StreamFrame { id, event } => self.stream_frame(id, event, cx),
             Msg::StreamClosed { id, failure } => self.stream_closed(id, failure, cx),
             Msg::PeerOffered { id, sdp } => self.peer_offered(id, sdp, cx),
-            Msg::ChannelOpened { id } => self.channel_opened(id, cx),
+            Msg::ChannelOpened { id } => {
+                self.handed_opened(id, cx);
+                self.channel_opened(id, cx);
+            }
+            Msg::EngineFrame { id, frame } => self.engine_frame(id, &frame, cx),
             Msg::ChannelFrame { id, event } => self.channel_frame(id, event, cx),
-            Msg::PeerClosed { id, reason: _ } => self.peer_closed(id, cx),
-            Msg::PeerShaken { id } => self.peer_shaken(id, cx),
+            Msg::PeerClosed { id, reason: _ } => {
+                self.handed_closed(id, cx);
+                self.peer_closed(id, cx);
+            }
+            Msg::PeerShaken { id } => {
+                self.handed_closed(id, cx);
+                self.peer_shaken(id, cx);
+            }
             Msg::Mic { id, news } => self.mic_news(id, news, cx),
             // For text there is time; browsers also say so when only the speed is another.
             Msg::NetworkChanged if self.voice.is_on() => self.probe_peer(cx),

@@ -12,7 +12,7 @@ use crate::engine::limits::{
 };
 use crate::engine::session::ice::servers;
 use crate::engine::text::cut::{cut, each};
-use karta_protocol::{EventType, PING_INTERVAL_MS, SessionEvent, client};
+use karta_protocol::{DATA_CHANNEL_LABEL, EventType, PING_INTERVAL_MS, SessionEvent, client};
 
 #[derive(Default)]
 pub(super) struct Peer {
@@ -86,11 +86,15 @@ impl Panel {
         cx.run(Effect::OpenPeer {
             id,
             ice_servers: servers(&self.link.ice.0),
+            channel: DATA_CHANNEL_LABEL,
         });
         cx.timer(Timer::PeerDeadline, PEER_DEADLINE_MS);
     }
 
     pub fn peer_offered(&mut self, id: Id, sdp: String, cx: &mut Cx<'_>) {
+        if self.handed_offered(id, &sdp, cx) {
+            return;
+        }
         if self.peer.synced_id() == Some(id) {
             return self.restart_offered(id, &sdp, cx);
         }
@@ -260,7 +264,8 @@ impl Panel {
         }
         if close {
             cx.run(Effect::ClosePeer(id));
-            self.say_goodbye(false, cx);
+            let location = self.peer.location.take();
+            self.say_goodbye(location, false, cx);
         }
         self.end_peer(id, cx);
         self.peer.failures = self.peer.failures.saturating_add(1);
@@ -302,7 +307,8 @@ impl Panel {
     pub fn hang_up(&mut self, keepalive: bool, cx: &mut Cx<'_>) {
         if let Some(id) = self.peer.id() {
             cx.run(Effect::ClosePeer(id));
-            self.say_goodbye(keepalive, cx);
+            let location = self.peer.location.take();
+            self.say_goodbye(location, keepalive, cx);
             self.end_peer(id, cx);
         }
         cx.clear(Timer::Peer);
@@ -321,8 +327,8 @@ impl Panel {
     }
 
     /// Frees the server's side at once; without it, the server notices after 20 s.
-    fn say_goodbye(&mut self, keepalive: bool, cx: &mut Cx<'_>) {
-        let (Some(url), Some(token)) = (self.peer.location.take(), self.link.token.any()) else {
+    pub fn say_goodbye(&self, location: Option<String>, keepalive: bool, cx: &mut Cx<'_>) {
+        let (Some(url), Some(token)) = (location, self.link.token.any()) else {
             return;
         };
         let token = Some(token.clone());
@@ -332,7 +338,7 @@ impl Panel {
 }
 
 /// `Location` as an address on our own server. Anything else is not followed: the token goes there.
-fn absolute(base_url: &str, location: &str) -> Option<String> {
+pub(super) fn absolute(base_url: &str, location: &str) -> Option<String> {
     let (scheme, rest) = cut(base_url, b':');
     let (host, _) = cut(rest.strip_prefix("//")?, b'/');
     let origin = [scheme, "://", host].concat();

@@ -55,6 +55,9 @@ impl Panel {
             Applied::TurnBegan => self.failed_turn = false,
             Applied::Echo => {
                 self.failed_turn = false;
+                if event.handed && live && event.kind == EventType::UserMessage {
+                    self.typed(event, cx);
+                }
                 if self.outbox.remove(event.id.as_deref().unwrap_or("")) {
                     self.keep(cx);
                 }

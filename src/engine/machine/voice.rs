@@ -6,6 +6,7 @@
 
 use super::MicNews;
 use super::core::Cx;
+use super::handed::Handed;
 use super::panel::{By, Panel};
 use super::peer::Peer;
 use crate::engine::config::Field;
@@ -13,6 +14,7 @@ use crate::engine::effect::{Effect, Id, Millis, Timer};
 use crate::engine::event::EventName;
 use crate::engine::json::Json;
 use crate::engine::limits::{CALL_CONNECT_MS, CALL_LOST_MS};
+use crate::engine::realtime::Order;
 use crate::engine::text::{CallEnd, Words};
 use karta_protocol::{ErrorCode, EventType, SessionEvent, client};
 
@@ -49,6 +51,8 @@ pub(super) struct Call {
 enum Line {
     /// The one that carries the text: its audio section.
     Own,
+    /// One to the agent's realtime engine, for this call only ([`super::handed`]).
+    Handed,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -107,11 +111,17 @@ fn known(code: &str) -> Option<&'static (&'static str, CallEnd)> {
     REASONS.iter().find(|(known, _)| *known == code)
 }
 
+/// What a code of the server's or an engine's is called.
+pub(super) fn reason(code: &str) -> &'static str {
+    known(code).map_or(self::code(CallEnd::Failed), |(code, _)| *code)
+}
+
 impl Line {
     /// The peer that can carry a call now.
-    fn peer(self, own: &Peer) -> Option<Id> {
+    fn peer(self, own: &Peer, handed: Option<&Handed>) -> Option<Id> {
         match self {
             Line::Own => own.synced_id(),
+            Line::Handed => handed.and_then(Handed::line),
         }
     }
 }
@@ -149,7 +159,10 @@ impl Panel {
         self.voice = Voice::On(Call {
             phase: Phase::Asking,
             mic,
-            line: Line::Own,
+            line: match cx.core.config.get(Field::Realtime) {
+                Some(_) => Line::Handed,
+                None => Line::Own,
+            },
             muted: false,
             held: false,
             blocked: false,
@@ -192,6 +205,7 @@ impl Panel {
         cx.clear(Timer::Call);
         self.tell_call(client::VOICE_END, cx);
         self.voice = Voice::Off;
+        self.close_handed(cx);
         self.log.aloud = false;
         self.log.drop_captions();
         cx.emit(
@@ -293,13 +307,21 @@ impl Panel {
     fn tell_call(&mut self, kind: &'static str, cx: &mut Cx<'_>) {
         if let Voice::On(call) = &self.voice
             && let Phase::Calling(id) | Phase::Talking(id, _) = call.phase
-            && call.line.peer(&self.peer) == Some(id)
+            && call.line.peer(&self.peer, self.handed.as_deref()) == Some(id)
         {
-            let event = Json::default().text("type", kind);
             match call.line {
                 Line::Own => {
+                    let event = Json::default().text("type", kind);
                     cx.run(Effect::SendFrame { id, event });
                     self.expect_frame(cx);
+                }
+                Line::Handed => {
+                    let order = match kind {
+                        client::VOICE_START => Order::Begin,
+                        client::VOICE_END => Order::End,
+                        _ => Order::Mute(call.muted),
+                    };
+                    self.order(order, cx);
                 }
             }
         }
@@ -310,7 +332,7 @@ impl Panel {
         let Voice::On(call) = &mut self.voice else {
             return;
         };
-        let line = call.line.peer(&self.peer);
+        let line = call.line.peer(&self.peer, self.handed.as_deref());
         if let Phase::Calling(peer) | Phase::Talking(peer, _) = call.phase
             && line != Some(peer)
         {
@@ -323,7 +345,9 @@ impl Panel {
             self.log.drop_captions();
             cx.render();
         }
-        if let (Phase::Waiting, Some(peer)) = (call.phase, line) {
+        if let (Phase::Waiting, None, Line::Handed) = (call.phase, line, call.line) {
+            self.open_handed(cx);
+        } else if let (Phase::Waiting, Some(peer)) = (call.phase, line) {
             call.phase = Phase::Calling(peer);
             let muted = call.muted;
             cx.run(Effect::Talk(peer));
@@ -334,8 +358,9 @@ impl Panel {
         }
     }
 
-    /// What the server says about the call.
+    /// What the server says about the call, or the engine.
     pub fn call_event(&mut self, event: &SessionEvent, cx: &mut Cx<'_>) {
+        let another = self.is_of_another_call(event);
         let Voice::On(call) = &mut self.voice else {
             return;
         };
@@ -350,6 +375,7 @@ impl Panel {
                 call.refusal = known(code).map_or(call.refusal, |(code, _)| *code);
                 return;
             }
+            EventType::VoiceState if another => return,
             EventType::VoiceState => event.state.as_deref().unwrap_or(""),
             _ => return,
         };
@@ -360,7 +386,8 @@ impl Panel {
             ("ended", Some(end)) => {
                 let reason = match end {
                     "refused" => call.refusal,
-                    end => known(end).map_or(code(CallEnd::Failed), |(code, _)| *code),
+                    ENDED => ENDED,
+                    end => reason(end),
                 };
                 return self.end_call(reason, cx);
             }
@@ -386,10 +413,12 @@ impl Panel {
     pub fn hush(&mut self, cx: &mut Cx<'_>) {
         if self.voice.is_talking() {
             cx.run(Effect::Hush(true));
+            self.order(Order::Interrupt, cx);
         }
     }
 
     pub fn call_ticks(&mut self, cx: &mut Cx<'_>) {
+        self.order(Order::Tick, cx);
         let Voice::On(call) = &mut self.voice else {
             return;
         };

@@ -143,7 +143,7 @@ fn layer(source: Source, pairs: &[(&str, &str)]) -> Layer {
     Layer::read(source, &raw(&all))
 }
 
-fn raw(value: &serde_json::Value) -> Raw {
+pub fn raw(value: &serde_json::Value) -> Raw {
     use serde_json::Value;
     match value {
         Value::Null => Raw::Null,

@@ -5,7 +5,8 @@ use crate::engine::command::{Command, Secret};
 use crate::engine::effect::{Effect, Id, Reply};
 use crate::engine::event::EventName;
 use crate::engine::machine::{Boot, MicNews, Msg, Ui};
-use karta_protocol::{EventType, SessionEvent};
+use crate::engine::raw::Raw;
+use karta_protocol::{EventType, RealtimeLine, SessionEvent};
 use proptest::prelude::*;
 use std::collections::HashSet;
 
@@ -145,6 +146,7 @@ fn any_msg() -> impl Strategy<Value = Msg> {
         2 => id().prop_map(|id| Msg::PeerOffered { id, sdp: String::new() }),
         2 => id().prop_map(|id| Msg::ChannelOpened { id }),
         6 => (id(), any_event()).prop_map(|(id, event)| Msg::ChannelFrame { id, event: Box::new(event) }),
+        6 => (id(), any_frame()).prop_map(|(id, frame)| Msg::EngineFrame { id, frame: Box::new(frame) }),
         1 => id().prop_map(|id| Msg::PeerClosed { id, reason: "x" }),
         1 => id().prop_map(|id| Msg::PeerShaken { id }),
         1 => id().prop_map(|id| Msg::Mic { id, news: MicNews::SoundBlocked }),
@@ -175,12 +177,41 @@ fn any_msg() -> impl Strategy<Value = Msg> {
     ]
 }
 
+fn any_frame() -> impl Strategy<Value = Raw> {
+    let kinds = prop::sample::select(vec![
+        "bot-ready",
+        "user-input",
+        "bot-llm-started",
+        "bot-output",
+        "bot-started-speaking",
+        "bot-stopped-speaking",
+        "bot-interrupted",
+        "error",
+        "session.created",
+        "response.output_audio_transcript.delta",
+        "output_audio_buffer.started",
+        "output_audio_buffer.stopped",
+        "input_audio_buffer.speech_started",
+        "nonsense",
+    ]);
+    let words = prop::sample::select(vec!["", "a", "wörter 🙂", "transcription", "new"]);
+    (kinds, words, any::<bool>()).prop_map(|(kind, text, truth)| {
+        raw(&serde_json::json!({"type": kind, "delta": text, "data": {
+            "text": text, "final": truth, "fatal": truth, "input_type": "transcription", "spoken_status": text, "spoken": truth,
+        }}))
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_messages_in_any_order_are_survived(webrtc: bool, messages in prop::collection::vec(any_msg(), 0..200)) {
-        let mut world = World::new(Boot { webrtc, ..talkable() });
+    fn any_messages_in_any_order_are_survived(webrtc: bool, engine in 0..3_usize, messages in prop::collection::vec(any_msg(), 0..200)) {
+        let page = match [None, Some(RealtimeLine::Pipecat), Some(RealtimeLine::OpenAi)][engine] {
+            Some(line) => super::handed::page(line),
+            None => talkable(),
+        };
+        let mut world = World::new(Boot { webrtc, ..page });
         let mut mounts = 0;
         // Microphones that were asked for and not closed: of a call at most, never of none.
         let mut mics = Vec::new();

@@ -151,8 +151,8 @@ fn only_names_of_the_frozen_list_are_asked_for() {
         asked(Source::Server),
         "agent.agent_avatar agent.agent_name agent.avatar_url agent.greeting agent.name agent.suggested_prompts branding.accent \
          branding.accent_color branding.accent_foreground branding.footer branding.launcher_label branding.launcher_position \
-         branding.logo_url branding.mode branding.position branding.primary_color branding.privacy_notice features.upload \
-         features.voice features.widget_enabled"
+         branding.logo_url branding.mode branding.position branding.primary_color branding.privacy_notice features.realtime \
+         features.upload features.voice features.widget_enabled"
     );
 }
 

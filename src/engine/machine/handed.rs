@@ -1,0 +1,213 @@
+//! The line of a call that a realtime engine answers: a connection of its own, which is there for as long as the call. Its channel speaks the
+//! engine's protocol ([`crate::engine::realtime`]); what comes of it is taken like what the server says. Text stays where it is.
+
+use super::core::Cx;
+use super::link::Purpose;
+use super::panel::Panel;
+use super::peer::absolute;
+use super::voice::reason;
+use crate::engine::config::Field;
+use crate::engine::effect::{Body, Effect, Failure, Id, Millis};
+use crate::engine::limits::PEER_GOOD_MS;
+use crate::engine::raw::Raw;
+use crate::engine::realtime::{Adapter, Order, Out, Tree, engine};
+use crate::engine::session::ice::servers;
+use crate::engine::text::cut::cut;
+use karta_protocol::{SessionEvent, client};
+
+pub(super) struct Handed {
+    id: Id,
+    /// The channel is open.
+    open: bool,
+    adapter: Adapter,
+    /// Where the server's side is ended.
+    location: Option<String>,
+    since: Millis,
+    /// Typed before the engine could take it.
+    typed: String,
+}
+
+impl Tree for Raw {
+    fn text(&self, path: &str) -> String {
+        match at(self, path) {
+            Raw::Text(text) => text.clone(),
+            _ => String::new(),
+        }
+    }
+
+    fn truth(&self, path: &str) -> bool {
+        matches!(at(self, path), Raw::Bool(true))
+    }
+}
+
+fn at<'a>(mut value: &'a Raw, path: &str) -> &'a Raw {
+    let mut rest = path;
+    while !rest.is_empty() {
+        let (name, more) = cut(rest, b'.');
+        value = value.entry(name);
+        rest = more;
+    }
+    value
+}
+
+impl Handed {
+    /// The connection, where it can carry the call.
+    pub fn line(&self) -> Option<Id> {
+        self.open.then_some(self.id)
+    }
+}
+
+impl Panel {
+    fn handed(&mut self, id: Id) -> Option<&mut Handed> {
+        self.handed.as_deref_mut().filter(|handed| handed.id == id)
+    }
+
+    /// Begins to connect, once there is something to ask the server with.
+    pub fn open_handed(&mut self, cx: &mut Cx<'_>) {
+        let ready = self.link.session.is_some() && self.link.token.usable().is_some();
+        let engine = cx.core.config.get(Field::Realtime).and_then(engine);
+        let Some(engine) = engine.filter(|_| ready && self.handed.is_none()) else {
+            return;
+        };
+        let mut name = cx.core.random.message_id();
+        name.push('-');
+        let id = cx.id();
+        self.handed = Some(Box::new(Handed {
+            id,
+            open: false,
+            adapter: Adapter::new(engine, name),
+            location: None,
+            since: cx.now,
+            typed: String::new(),
+        }));
+        cx.run(Effect::OpenPeer {
+            id,
+            ice_servers: servers(&self.link.ice.0),
+            channel: engine.channel,
+        });
+    }
+
+    /// False: it is not this connection's.
+    pub fn handed_offered(&mut self, id: Id, sdp: &str, cx: &mut Cx<'_>) -> bool {
+        if self.handed(id).is_none() {
+            return false;
+        }
+        let session = self.link.session_id().unwrap_or("");
+        let language = cx.core.config.locale();
+        let path = ["/sessions/", session, "/call?language=", language].concat();
+        self.ask(Purpose::Call(id), &path, Body::Sdp(String::from(sdp)), cx);
+        self.watch(cx);
+        true
+    }
+
+    pub fn handed_answered(&mut self, id: Id, sdp: String, location: &str, cx: &mut Cx<'_>) {
+        let location = absolute(cx.core.config.base_url(), location);
+        let Some(handed) = self.handed(id) else {
+            // The visitor has thought better of it.
+            return self.say_goodbye(location, false, cx);
+        };
+        handed.location = location;
+        cx.run(Effect::AnswerPeer { id, sdp });
+    }
+
+    /// The engine does not take the call.
+    pub fn call_refused(&mut self, id: Id, failure: &Failure, cx: &mut Cx<'_>) {
+        if self.handed(id).is_some() {
+            self.end_call(reason(&failure.code), cx);
+        }
+    }
+
+    pub fn handed_opened(&mut self, id: Id, cx: &mut Cx<'_>) {
+        let now = cx.now;
+        if let Some(handed) = self.handed(id) {
+            handed.open = true;
+            handed.since = now;
+        }
+    }
+
+    /// The path broke, or the engine went. A call that was under way is tried once more; the server knows whether there is still an engine.
+    pub fn handed_closed(&mut self, id: Id, cx: &mut Cx<'_>) {
+        let now = cx.now;
+        let Some(handed) = self.handed(id) else {
+            return;
+        };
+        let open = handed.open;
+        let good = open && now.saturating_sub(handed.since) >= PEER_GOOD_MS / 4;
+        if good {
+            self.close_handed(cx);
+        } else {
+            self.end_call(if open { "engine" } else { "connection" }, cx);
+        }
+    }
+
+    pub fn close_handed(&mut self, cx: &mut Cx<'_>) {
+        if let Some(handed) = self.handed.take() {
+            self.cancel(&Purpose::Call(handed.id), cx);
+            cx.run(Effect::ClosePeer(handed.id));
+            self.say_goodbye(handed.location, true, cx);
+        }
+    }
+
+    pub fn engine_frame(&mut self, id: Id, frame: &Raw, cx: &mut Cx<'_>) {
+        let now = cx.now;
+        if let Some(handed) = self.handed(id) {
+            let out = handed.adapter.frame(frame, now);
+            self.carry_out(id, out, cx);
+            self.pass_on(cx);
+        }
+    }
+
+    pub fn order(&mut self, order: Order<'_>, cx: &mut Cx<'_>) {
+        if let Some(handed) = &mut self.handed
+            && handed.open
+        {
+            let (id, out) = (handed.id, handed.adapter.order(order, cx.now));
+            self.carry_out(id, out, cx);
+        }
+    }
+
+    fn carry_out(&mut self, id: Id, out: Vec<Out>, cx: &mut Cx<'_>) {
+        for out in out {
+            match out {
+                Out::Event(mut event) => {
+                    self.take(&mut event, true, cx);
+                }
+                Out::Said(event) => self.send_event(client::CALL_SAID, event, cx),
+                Out::Send(event) => cx.run(Effect::SendFrame { id, event }),
+                Out::SendText(text) => cx.run(Effect::SendText { id, text }),
+            }
+        }
+    }
+
+    /// A line of the log that the engine has to answer, whichever tab it was typed in.
+    pub fn typed(&mut self, event: &SessionEvent, cx: &mut Cx<'_>) {
+        if let Some(handed) = &mut self.handed {
+            handed.typed.push_str(event.text.as_deref().unwrap_or(""));
+            handed.typed.push('\n');
+            self.pass_on(cx);
+        }
+    }
+
+    fn pass_on(&mut self, cx: &mut Cx<'_>) {
+        if self.voice.is_talking()
+            && let Some(handed) = &mut self.handed
+        {
+            let typed = std::mem::take(&mut handed.typed);
+            if !typed.is_empty() {
+                self.order(Order::Type(typed.trim_ascii()), cx);
+            }
+        }
+    }
+
+    /// What the server says is about another call than this.
+    pub fn is_of_another_call(&self, event: &SessionEvent) -> bool {
+        let location = self
+            .handed
+            .as_ref()
+            .and_then(|handed| handed.location.as_ref());
+        event
+            .id
+            .as_ref()
+            .is_some_and(|id| location.is_none_or(|location| !location.ends_with(id.as_str())))
+    }
+}
