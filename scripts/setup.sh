@@ -132,6 +132,20 @@ want_php() {
   (apt_install "PHP, for a test" php-cli) || warn "the PHP snippet is not tested"
 }
 
+# The real Pipecat that the tests hand calls to, in a Python of its own: 0.9 GB, two minutes, once for each change of its list.
+need_pipecat() {
+  local list=tests/e2e/engine/requirements.txt dir=$TOOLS/pipecat key
+  have flite || apt_install "the voice of the tests' bot" flite
+  key=$(cksum <"$list")
+  [ "$(cat "$dir/.karta-key" 2>/dev/null)" != "$key" ] || return 0
+  python3 -c "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))" 2>/dev/null || apt_install "Python 3.11" python3 python3-venv
+  step "Installing pipecat-ai for the tests (0.9 GB, some minutes, once)"
+  rm -rf "$dir"
+  mkdir -p "$TOOLS"
+  python3 -m venv "$dir" && "$dir/bin/pip" install -q -r "$list" >&2 || die "pipecat-ai could not be installed"
+  echo "$key" >"$dir/.karta-key"
+}
+
 need_lints() {
   have rustup || return 0
   cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 && return

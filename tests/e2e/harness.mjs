@@ -9,6 +9,8 @@ import { cli, seed, startServer } from "../../scripts/server.mjs";
 import { serveFiles } from "../../scripts/static.mjs";
 import { startCoturn } from "./harness/coturn.mjs";
 import { startModel } from "./harness/llm.mjs";
+import { startOpenAi } from "./harness/openai.mjs";
+import { startBot } from "./harness/pipecat.mjs";
 import { openTab } from "./harness/tab.mjs";
 import { until } from "./harness/until.mjs";
 
@@ -26,7 +28,7 @@ export const inFolder = (name) => { folder = name; };
 /**
  * test(name, options?, run)   options: root (folder to serve; default the case's own), model (true: agent on the stand-in model), long (only with --long),
  * headers(url) (of the customer's pages), rewrite(html, url) (a customer's page with a mistake in it), origins(site) (the key's allowlist; default the site's), greeting, network (true: failed requests are expected),
- * context (Playwright's options), timeoutMs, turn ({secret, transports?, serverSecret?}: a real coturn, and a server that knows its secret or believes in another),
+ * engine (`pipecat` or `openai`: the agent is talked to by it), context (Playwright's options), timeoutMs, turn ({secret, transports?, serverSecret?}: a real coturn, and a server that knows its secret or believes in another),
  * browser (launchBrowser's options: the test gets a browser of its own).
  */
 export function test(name, options, run) {
@@ -57,12 +59,13 @@ export async function makeWorld(shared, { folder, options }) {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), "karta-e2e-"));
   const model = options.model ? await startModel() : undefined;
   const turn = options.turn && await startCoturn(options.turn);
+  const engine = options.engine && (options.engine === "pipecat" ? await startBot(dir) : await startOpenAi(browser));
   const env = {
     KARTA_LOG: process.env.KARTA_LOG ?? "info",
     ...(turn && {
       KARTA_ICE_SERVERS: (options.turn.transports ?? ["udp"]).map(turn.url).join(","), KARTA_TURN_SECRET: options.turn.serverSecret ?? options.turn.secret,
     }),
-    ...(model && { OPENAI_BASE_URL: model.baseUrl, OPENAI_API_KEY: "sk-test", OPENAI_MODEL: "stand-in" }), ...options.env,
+    ...(model && { OPENAI_BASE_URL: model.baseUrl, OPENAI_API_KEY: "sk-test", OPENAI_MODEL: "stand-in" }), ...engine?.env, ...options.env,
   };
   let running;
   let down;
@@ -73,7 +76,7 @@ export async function makeWorld(shared, { folder, options }) {
   running = await startServer(SERVER, { dataDir: dir, env });
   seeded = await seed(SERVER, dir, {
     name: "Juniper",
-    agentArgs: ["--runtime", options.model ? "openai" : "builtin", "--greeting", options.greeting ?? "Hello! Ask me anything.", ...(options.agentArgs ?? [])],
+    agentArgs: ["--runtime", options.model ? "openai" : "builtin", "--greeting", options.greeting ?? "Hello! Ask me anything.", ...(engine ? ["--voice", options.engine === "pipecat" ? "pipecat" : "openai-realtime"] : []), ...(options.agentArgs ?? [])],
     knowledge: options.model ? [] : fs.readdirSync(KNOWLEDGE).map((f) => path.join(KNOWLEDGE, f)),
     origins: options.origins ? options.origins(site.origin) : [site.origin],
   });
@@ -120,7 +123,7 @@ export async function makeWorld(shared, { folder, options }) {
     };
   };
   return {
-    server, site, model, turn, key: seeded.key, agent: seeded.agent, tabs,
+    server, site, model, turn, engine, key: seeded.key, agent: seeded.agent, tabs,
     visitor,
     tab: async (tabOptions) => (await visitor()).tab(tabOptions),
     /** The page must look to its owner as if nothing had happened. */
@@ -134,7 +137,7 @@ export async function makeWorld(shared, { folder, options }) {
     async close() {
       for (const context of contexts) await context.close();
       if (browser !== shared) await browser.close();
-      await Promise.all([running?.stop("SIGKILL"), site.close(), model?.close(), turn?.stop()]);
+      await Promise.all([running?.stop("SIGKILL"), site.close(), model?.close(), turn?.stop(), engine?.close()]);
       fs.rmSync(dir, { recursive: true, force: true });
     },
   };

@@ -37,6 +37,7 @@ async function runOne(browser, test) {
     for (const [i, tab] of world.tabs.entries()) await tab.page.screenshot({ path: path.join(SHOTS, `${stem}-${i}.png`), timeout: 5000 }).catch(() => {});
     error.details = [
       ...world.tabs.flatMap((tab) => tab.complaints.map((c) => `  page: ${c}`)),
+      ...(world.engine?.log ? ["  engine:", ...world.engine.log().trimEnd().split("\n").slice(-15).map((line) => `    ${line.slice(0, 300)}`)] : []),
       "  server:", ...world.server.log().trimEnd().split("\n").slice(-15).map((line) => `    ${line}`),
     ].join("\n");
     throw error;
