@@ -12,7 +12,7 @@ import { leanGlue, shareNodes, sharedNodes } from "./glue.mjs";
 
 const { values: args } = parseArgs({ options: { from: { type: "string" }, to: { type: "string" }, profile: { type: "string" } } });
 const release = args.profile === "release";
-const BUNDLES = ["launcher", "panel"];
+const BUNDLES = ["launcher", "panel", "realtime"];
 // The oldest browsers that run what rustc emits (bulk memory, sign extension, reference types).
 const BROWSERS = ["chrome97", "firefox102", "safari16.4"];
 
@@ -58,7 +58,7 @@ async function bundleGlue(name, file, short) {
   const names = Object.keys(short);
   const result = await esbuild.build({
     entryPoints: [file], bundle: true, format: "esm", minify: release, write: false, target: BROWSERS, legalComments: "none",
-    plugins: name === "panel" ? [sharedNodes] : [],
+    plugins: name === "launcher" ? [] : [sharedNodes],
     // wasm-bindgen names a module of ours once for each function that it hands over as it is.
     logOverride: { "duplicate-object-key": "silent" },
     mangleProps: names.length ? new RegExp(`^(?:${names.map(escapeRegExp).join("|")})$`) : undefined, mangleCache: names.length ? short : undefined,

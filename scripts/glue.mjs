@@ -8,7 +8,7 @@ const start = (bundle) => `let wasm;
 export default async ({ module_or_path, drawing }) => {
   const answer = await module_or_path;
   if (!answer.ok) throw new Error(String(answer.status));
-${bundle === "panel" ? "  share(await drawing);\n" : ""}  const imports = __wbg_get_imports();
+${bundle !== "launcher" ? "  share(await drawing);\n" : ""}  const imports = __wbg_get_imports();
   // Under another type the browser refuses to compile while the file arrives.
   const streams = answer.headers.get("Content-Type") == "application/wasm";
   const { instance } = await (streams ? WebAssembly.instantiateStreaming(answer, imports) : WebAssembly.instantiate(await answer.arrayBuffer(), imports));
@@ -77,7 +77,7 @@ const PANEL_LEAN = [
 /** Puts shorter pieces in the place of longer ones of wasm-bindgen's. */
 export function leanGlue(glue, bundle) {
   const pieces = [[/^let wasmModule, wasmInstance, wasm;\n[^]*export \{ initSync, __wbg_init as default \};\n/m, start(bundle)], ...LEAN];
-  for (const [piece, by] of bundle === "panel" ? [...pieces, ...PANEL_LEAN] : pieces) {
+  for (const [piece, by] of bundle !== "launcher" ? [...pieces, ...PANEL_LEAN] : pieces) {
     if (glue.search(piece) < 0) throw new Error(`${bundle}: wasm-bindgen's glue lacks ${piece}`);
     glue = glue.replace(piece, by);
   }
@@ -93,7 +93,7 @@ const offers = (file) => [...fs.readFileSync(file, "utf8").matchAll(/^export con
 export function shareNodes(glue, bundle, folder) {
   const file = /(?<=')\.\/snippets\/.*\/dom\/nodes\.js(?=')/.exec(glue)?.[0];
   if (!file) throw new Error(`${bundle}: the glue imports nothing of nodes.js`);
-  if (bundle === "panel") return `import { share } from "${file}";\n${glue}`;
+  if (bundle !== "launcher") return `import { share } from "${file}";\n${glue}`;
   const own = offers(path.join(folder, file)).replaceAll(/\w+/g, "own.$&");
   return `import * as own from "${file}";\nexport const shared = [${own}];\n${glue}`;
 }

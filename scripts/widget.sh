@@ -1,4 +1,4 @@
-# The wasm bundles: two from one crate, `launcher` (first load) and `panel` (the rest). Sourced by build.sh.
+# The wasm bundles, all from one crate: `launcher` (first load), and for the rest `panel`, or `realtime` where an agent needs it. Sourced by build.sh.
 # Figures for every choice made here are in docs/ARCHITECTURE.md.
 
 # build_widget release|dev   Every step says what happens when it fails: the tests call this where `set -e` does not hold.
@@ -12,9 +12,9 @@ build_widget() {
   fi
   work=$TARGET/karta-widget/$(cksum <<<"$ROOT" | cut -d' ' -f1)
   mkdir -p "$work" dist
-  for bundle in launcher panel; do
+  for bundle in launcher panel realtime; do
     step "Building the $bundle bundle ($profile)"
-    # Both bundles come out of cargo under one name, so build and copy are one step even if two terminals build.
+    # All bundles come out of cargo under one name, so build and copy are one step even if two terminals build.
     (flock 9; "wasm_$profile" "$bundle" && cp "$WASM_OUT" "$work/$bundle.wasm") 9>"$TARGET/karta-widget/lock" ||
       die "the $bundle bundle does not build"
     wasm-bindgen --target web --no-typescript --omit-default-module-path --out-dir "$work" --out-name "$bundle" "$work/$bundle.wasm" ||
@@ -30,9 +30,12 @@ widget_inputs() {
     scripts/widget.sh scripts/assemble.mjs scripts/glue.mjs -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | cksum
 }
 
+# The features of a bundle.
+features() { case $1 in realtime) echo panel,realtime ;; *) echo "$1" ;; esac; }
+
 wasm_release() {
   # Only the cdylib: beside the rlib, which tests link, cargo leaves out the optimising across crates that the profile asks for. 4 kB less.
-  local cargo=(cargo rustc --locked -p karta --lib --crate-type cdylib --profile wasm --target wasm32-unknown-unknown --no-default-features --features "$1")
+  local cargo=(cargo rustc --locked -p karta --lib --crate-type cdylib --profile wasm --target wasm32-unknown-unknown --no-default-features --features "$(features "$1")")
   WASM_OUT=$TARGET/wasm32-unknown-unknown/wasm/karta.wasm
   # Half of the usual stack: addresses of data, which lie behind it, are a byte shorter in the code.
   local link=(-- -Clink-arg=-zstack-size=524288)
@@ -55,5 +58,5 @@ wasm_release() {
 
 wasm_dev() {
   WASM_OUT=$TARGET/wasm32-unknown-unknown/debug/karta.wasm
-  cargo build --locked -p karta --lib --target wasm32-unknown-unknown --no-default-features --features "$1,panic-hook"
+  cargo build --locked -p karta --lib --target wasm32-unknown-unknown --no-default-features --features "$(features "$1"),panic-hook"
 }

@@ -247,9 +247,11 @@
     const life = new AbortController();
     try {
       const drawing = launcher();
-      const [module, { karta_host }] = await Promise.all([load("__PANEL_JS__", "__PANEL_WASM__", drawing), drawing]);
-      // The answer under way is the one that the engine would ask for.
+      // The answer under way is the one that the engine would ask for. It also says which panel: few agents need what the other one has beside.
       await Promise.race([asked, wait(600)]);
+      /** @type {[string, string]} */
+      const files = reply?.body?.features?.realtime ? ["__REALTIME_JS__", "__REALTIME_WASM__"] : ["__PANEL_JS__", "__PANEL_WASM__"];
+      const [module, { karta_host }] = await Promise.all([load(...files, drawing), drawing]);
       if (!d.body) await new Promise((done) => d.addEventListener("DOMContentLoaded", done, { once: true }));
       pump = () => {
         // A crashed instance may still have a timer or a stream: false tells it to let go.

@@ -9,6 +9,7 @@ use super::screen::Screen;
 use super::{callbacks, host, inbox, storage};
 use crate::engine::effect::{Effect, Id, Millis};
 use crate::engine::machine::{Machine, Msg};
+use crate::engine::realtime::BUILT;
 use crate::engine::shell::Edge;
 use js_sys::Object;
 use wasm_bindgen::JsValue;
@@ -119,7 +120,7 @@ impl Edge for BrowserEdge {
                 }
             }
             Effect::SendText { id, text } => {
-                if let Some(peer) = self.peer(*id) {
+                if let Some(peer) = self.peer(*id).filter(|_| BUILT) {
                     peer.send_text(text);
                 }
             }

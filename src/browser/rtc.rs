@@ -6,6 +6,7 @@ use super::{inbox, media, raw, wire};
 use crate::engine::effect::{IceServer, Id};
 use crate::engine::json::Json;
 use crate::engine::machine::Msg;
+use crate::engine::realtime::BUILT;
 use js_sys::{Array, Object};
 use karta_protocol::DATA_CHANNEL_LABEL;
 use wasm_bindgen::prelude::*;
@@ -183,7 +184,7 @@ fn heard(id: Id, own: bool, connection: &RTCPeerConnection, event: &JsValue) -> 
         "close" => Some(closed(id, "channel_closed")),
         "message" => {
             let object = wire::object(&get_text(event, "data")?)?;
-            if !own {
+            if !own && BUILT {
                 let frame = Box::new(raw::tree(&object));
                 return Some(Msg::EngineFrame { id, frame });
             }

@@ -13,6 +13,10 @@ use super::limits::REPORT_BYTES;
 use super::text::number;
 use karta_protocol::{EventType, SessionEvent, client};
 
+/// Two panels are built (Cargo.toml), and only one of them has engines: where this is false the compiler leaves out all that follows from a
+/// connection that is never there, the adapters included.
+pub const BUILT: bool = cfg!(feature = "realtime");
+
 /// A frame of an engine's: an object that came as JSON. A path is names with dots between them.
 pub trait Tree {
     /// Empty: not there, or no text.

@@ -10,7 +10,7 @@ use crate::engine::config::Field;
 use crate::engine::effect::{Body, Effect, Failure, Id, Millis};
 use crate::engine::limits::PEER_GOOD_MS;
 use crate::engine::raw::Raw;
-use crate::engine::realtime::{Adapter, Order, Out, Tree, engine};
+use crate::engine::realtime::{Adapter, BUILT, Order, Out, Tree, engine};
 use crate::engine::session::ice::servers;
 use crate::engine::text::cut::cut;
 use karta_protocol::{SessionEvent, client};
@@ -51,6 +51,15 @@ fn at<'a>(mut value: &'a Raw, path: &str) -> &'a Raw {
 }
 
 impl Handed {
+    /// What is held, where there can be one.
+    pub fn of(held: &Option<Box<Handed>>) -> Option<&Handed> {
+        held.as_deref().filter(|_| BUILT)
+    }
+
+    fn of_mut(held: &mut Option<Box<Handed>>) -> Option<&mut Handed> {
+        held.as_deref_mut().filter(|_| BUILT)
+    }
+
     /// The connection, where it can carry the call.
     pub fn line(&self) -> Option<Id> {
         self.open.then_some(self.id)
@@ -59,14 +68,14 @@ impl Handed {
 
 impl Panel {
     fn handed(&mut self, id: Id) -> Option<&mut Handed> {
-        self.handed.as_deref_mut().filter(|handed| handed.id == id)
+        Handed::of_mut(&mut self.handed).filter(|handed| handed.id == id)
     }
 
     /// Begins to connect, once there is something to ask the server with.
     pub fn open_handed(&mut self, cx: &mut Cx<'_>) {
         let ready = self.link.session.is_some() && self.link.token.usable().is_some();
         let engine = cx.core.config.get(Field::Realtime).and_then(engine);
-        let Some(engine) = engine.filter(|_| ready && self.handed.is_none()) else {
+        let Some(engine) = engine.filter(|_| BUILT && ready && self.handed.is_none()) else {
             return;
         };
         let mut name = cx.core.random.message_id();
@@ -141,7 +150,7 @@ impl Panel {
     }
 
     pub fn close_handed(&mut self, cx: &mut Cx<'_>) {
-        if let Some(handed) = self.handed.take() {
+        if let Some(handed) = self.handed.take().filter(|_| BUILT) {
             self.cancel(&Purpose::Call(handed.id), cx);
             cx.run(Effect::ClosePeer(handed.id));
             self.say_goodbye(handed.location, true, cx);
@@ -158,7 +167,7 @@ impl Panel {
     }
 
     pub fn order(&mut self, order: Order<'_>, cx: &mut Cx<'_>) {
-        if let Some(handed) = &mut self.handed
+        if let Some(handed) = Handed::of_mut(&mut self.handed)
             && handed.open
         {
             let (id, out) = (handed.id, handed.adapter.order(order, cx.now));
@@ -181,7 +190,7 @@ impl Panel {
 
     /// A line of the log that the engine has to answer, whichever tab it was typed in.
     pub fn typed(&mut self, event: &SessionEvent, cx: &mut Cx<'_>) {
-        if let Some(handed) = &mut self.handed {
+        if let Some(handed) = Handed::of_mut(&mut self.handed) {
             handed.typed.push_str(event.text.as_deref().unwrap_or(""));
             handed.typed.push('\n');
             self.pass_on(cx);
@@ -190,7 +199,7 @@ impl Panel {
 
     fn pass_on(&mut self, cx: &mut Cx<'_>) {
         if self.voice.is_talking()
-            && let Some(handed) = &mut self.handed
+            && let Some(handed) = Handed::of_mut(&mut self.handed)
         {
             let typed = std::mem::take(&mut handed.typed);
             if !typed.is_empty() {
@@ -201,10 +210,7 @@ impl Panel {
 
     /// What the server says is about another call than this.
     pub fn is_of_another_call(&self, event: &SessionEvent) -> bool {
-        let location = self
-            .handed
-            .as_ref()
-            .and_then(|handed| handed.location.as_ref());
+        let location = Handed::of(&self.handed).and_then(|handed| handed.location.as_ref());
         event
             .id
             .as_ref()

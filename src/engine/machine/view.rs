@@ -4,7 +4,7 @@ use super::Machine;
 use super::core::Core;
 use super::panel::Panel;
 use super::stage::Stage;
-use super::voice::Voice;
+use super::voice::{Voice, may_talk};
 use crate::engine::config::Field;
 use crate::engine::view_model::{
     BannerView, CallView, ComposerView, LauncherView, PanelView, Tone, ViewModel,
@@ -61,10 +61,7 @@ impl Panel {
                 enabled,
                 max_bytes: MESSAGE_MAX_BYTES,
                 can_stop: self.log.running(),
-                can_talk: enabled
-                    && core.webrtc
-                    && core.microphone
-                    && config.get(Field::Voice).is_some(),
+                can_talk: enabled && core.webrtc && core.microphone && may_talk(config),
             },
             footer: config.get(Field::Footer),
             privacy_notice: config.get(Field::PrivacyNotice),

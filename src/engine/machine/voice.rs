@@ -9,12 +9,12 @@ use super::core::Cx;
 use super::handed::Handed;
 use super::panel::{By, Panel};
 use super::peer::Peer;
-use crate::engine::config::Field;
+use crate::engine::config::{Config, Field};
 use crate::engine::effect::{Effect, Id, Millis, Timer};
 use crate::engine::event::EventName;
 use crate::engine::json::Json;
 use crate::engine::limits::{CALL_CONNECT_MS, CALL_LOST_MS};
-use crate::engine::realtime::Order;
+use crate::engine::realtime::{BUILT, Order};
 use crate::engine::text::{CallEnd, Words};
 use karta_protocol::{ErrorCode, EventType, SessionEvent, client};
 
@@ -160,8 +160,8 @@ impl Panel {
             phase: Phase::Asking,
             mic,
             line: match cx.core.config.get(Field::Realtime) {
-                Some(_) => Line::Handed,
-                None => Line::Own,
+                Some(_) if BUILT => Line::Handed,
+                _ => Line::Own,
             },
             muted: false,
             held: false,
@@ -187,7 +187,7 @@ impl Panel {
             SHUTDOWN
         } else if self.limit.is_some() {
             code(CallEnd::Limit)
-        } else if cx.core.config.get(Field::Voice).is_none() {
+        } else if !may_talk(&cx.core.config) {
             code(CallEnd::Unavailable)
         } else if !cx.core.webrtc {
             code(CallEnd::NoWebrtc)
@@ -307,7 +307,7 @@ impl Panel {
     fn tell_call(&mut self, kind: &'static str, cx: &mut Cx<'_>) {
         if let Voice::On(call) = &self.voice
             && let Phase::Calling(id) | Phase::Talking(id, _) = call.phase
-            && call.line.peer(&self.peer, self.handed.as_deref()) == Some(id)
+            && call.line.peer(&self.peer, Handed::of(&self.handed)) == Some(id)
         {
             match call.line {
                 Line::Own => {
@@ -332,7 +332,7 @@ impl Panel {
         let Voice::On(call) = &mut self.voice else {
             return;
         };
-        let line = call.line.peer(&self.peer, self.handed.as_deref());
+        let line = call.line.peer(&self.peer, Handed::of(&self.handed));
         if let Phase::Calling(peer) | Phase::Talking(peer, _) = call.phase
             && line != Some(peer)
         {
@@ -471,4 +471,9 @@ impl Call {
             Phase::Asking | Phase::Waiting | Phase::Calling(_) => ("connecting", words.connecting),
         }
     }
+}
+
+/// The agent talks, and this panel is the one that its calls need.
+pub(super) fn may_talk(config: &Config) -> bool {
+    config.get(Field::Voice).is_some() && (BUILT || config.get(Field::Realtime).is_none())
 }
