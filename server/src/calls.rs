@@ -124,6 +124,7 @@ impl Calls {
     /// Hands the offer over and keeps an eye on the call from then on.
     pub async fn begin(&self, call_id: String, new: NewCall) -> Result<Answer, ApiError> {
         let offer = sdp::offer(&new.offer).map_err(Fault::from)?;
+        new.permit.minute()?;
         new.handover.pay_start().await?;
         let told = new.handover.told(TOLD_LINES, TOLD_BYTES).await?;
         let request = CallRequest {
@@ -294,7 +295,12 @@ impl Inner {
             }
             if now - paid >= rules.pay_every {
                 match handover.pay_time(paid_ms).await {
-                    Ok(()) => (paid, paid_ms) = (now, self.clock.now_ms()),
+                    Ok(()) => {
+                        (paid, paid_ms) = (now, self.clock.now_ms());
+                        if let Err(fault) = permit.minute() {
+                            return Some(fault.code().as_str());
+                        }
+                    }
                     Err(fault) if fault.code() == ErrorCode::LimitReached => {
                         return Some(fault.code().as_str());
                     }

@@ -81,6 +81,13 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// Takes one of the minutes that the caller may talk.
+    pub fn minute(&self) -> Result<(), Fault> {
+        self.guarded
+            .caller
+            .limit(&self.guarded.app, Action::CallMinute)
+    }
+
     /// Returns once it is no longer allowed, or the server stops.
     pub async fn ended(&self) -> Fault {
         tokio::select! {

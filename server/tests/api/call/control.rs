@@ -5,11 +5,15 @@ use super::{OFFER, at, begun, call, quick, server, server_with};
 use crate::server::{Call, PAGE, Server, get, post};
 use crate::stream;
 use axum::http::StatusCode;
+use karta_server::app::App;
+use karta_server::auth::limit::{Limits, Rate, Rates};
 use karta_server::calls::CallRules;
+use karta_server::router;
 use karta_server::service::agents::AgentChange;
 use karta_server::service::{ACCOUNT, keys};
 use karta_server::store::{Caps, Store};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The bot has heard that this call is over: its client is gone, and nothing is left at its other end.
@@ -288,6 +292,33 @@ async fn its_minutes_are_counted_and_end_it() {
         log.last().expect("one")["type"],
         json!("session.limit_reached")
     );
+}
+
+#[tokio::test]
+async fn its_minutes_are_among_those_that_a_visitor_may_talk() {
+    let bot = StandIn::pipecat().await;
+    let rules = CallRules {
+        pay_every: Duration::from_millis(50),
+        ..quick()
+    };
+    let mut server = server_with(bot.engines(), "pipecat", rules, 2).await;
+    let mut rates = Rates::off();
+    let two = Rate::parse("2/1h").expect("a rate");
+    rates.set("CALL_MINUTES_PER_VISITOR", two);
+    server.app = App {
+        limits: Arc::new(Limits::new(&rates)),
+        ..server.app
+    };
+    server.router = router::build(server.app.clone());
+    let (token, session) = server.session().await;
+    let mut reader = stream::open(&server, &token, &session, 0).await;
+    begun(&server, &token, &session).await;
+    let word = last_word(&mut reader).await;
+    assert_eq!(word["code"], json!("rate_limited"));
+    hung_up(&bot, 1).await;
+    call(&server, &token, &session)
+        .await
+        .refused(429, "rate_limited");
 }
 
 #[tokio::test]
