@@ -6,7 +6,7 @@ const SECRET = "only-for-this-test";
 /** As if the visitor's network let nothing through but the relay; remembers every connection. */
 function onlyRelayed() {
   const peers = [];
-  Object.defineProperty(window, "e2ePeers", { value: peers });
+  Object.defineProperty(window, "e2eRelayed", { value: peers });
   const Genuine = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Genuine {
     constructor(config) {
@@ -18,7 +18,7 @@ function onlyRelayed() {
 
 /** {type, protocol, relay, state} of our end of the path that carries the last connection. */
 const route = (page) => page.page.evaluate(async () => {
-  const stats = await window.e2ePeers.at(-1).getStats();
+  const stats = await window.e2eRelayed.at(-1).getStats();
   const all = [...stats.values()];
   const transport = all.find((s) => s.type === "transport");
   const pair = stats.get(transport?.selectedCandidatePairId);
@@ -81,7 +81,7 @@ test("old credentials cost one attempt: the next has those of the answer", { tur
   // The first attempt is given up after fifteen seconds.
   await page.realtime(30_000);
   assert.equal((await route(page)).type, "relay");
-  assert.equal(await page.page.evaluate(() => window.e2ePeers.length), 2, "one attempt failed");
+  assert.equal(await page.page.evaluate(() => window.e2eRelayed.length), 2, "one attempt failed");
   assert.match(turn.log(), /Cannot find credentials of user/, "the first ones were too old");
   assert.match(turn.log(), /ALLOCATE processed, success/);
 });
