@@ -16,7 +16,7 @@ pub enum Order {
         text: String,
     },
     /// Said in a handed call, as the visitor's browser reports it: the event that goes into the log.
-    Reported(SessionEvent),
+    Reported(Box<SessionEvent>),
     Interrupt,
     Retry,
     Feedback {
@@ -33,7 +33,7 @@ pub fn order(event: ClientEvent) -> Result<Order, Fault> {
             id: id("id", event.id)?,
             text: text(event.text)?,
         }),
-        client::CALL_SAID => reported(event).map(Order::Reported),
+        client::CALL_SAID => reported(event).map(|event| Order::Reported(Box::new(event))),
         client::INTERRUPT => Ok(Order::Interrupt),
         client::RETRY => Ok(Order::Retry),
         client::FEEDBACK => Ok(Order::Feedback {
@@ -213,22 +213,22 @@ mod tests {
         };
         check(
             said(Some("user")),
-            Ok(Order::Reported(SessionEvent {
+            Ok(Order::Reported(Box::new(SessionEvent {
                 kind: EventType::UserTranscript,
                 id: Some("a-1".into()),
                 text: Some("Hello".into()),
                 ..SessionEvent::default()
-            })),
+            }))),
         );
         check(
             said(Some("agent")),
-            Ok(Order::Reported(SessionEvent {
+            Ok(Order::Reported(Box::new(SessionEvent {
                 kind: EventType::AgentMessage,
                 part_id: Some("a-1".into()),
                 text: Some("Hello".into()),
                 interrupted: true,
                 ..SessionEvent::default()
-            })),
+            }))),
         );
         for role in [None, Some("system"), Some("")] {
             check(said(role), Err(ErrorCode::RequestInvalid));

@@ -50,7 +50,7 @@ pub async fn carry_out(
             say(inner, hub, record, &mut gate, message, sender).await
         }
         Order::Reported(event) => {
-            handed::report(inner, hub, record, &mut gate, event, sender).await
+            handed::report(inner, hub, record, &mut gate, *event, sender).await
         }
         Order::Said { id, text } => {
             let transcript = SessionEvent {
