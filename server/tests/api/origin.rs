@@ -128,6 +128,23 @@ fn calls(server: &Server, tokens: &Tokens) -> Vec<(&'static str, Call)> {
             "/sessions/{id}/connect/{connection_id}",
             Call::new("DELETE", &format!("{session}/connect/c_x")).bearer(token),
         ),
+        (
+            "/sessions/{id}/call",
+            Call::new("POST", &format!("{session}/call"))
+                .bearer(token)
+                .body("application/sdp", "v=0"),
+        ),
+        (
+            "/sessions/{id}/call/{call_id}",
+            Call::new("PATCH", &format!("{session}/call/h_x"))
+                .bearer(token)
+                .header("if-match", "\"x\"")
+                .body("application/trickle-ice-sdpfrag", "a=x"),
+        ),
+        (
+            "/sessions/{id}/call/{call_id}",
+            Call::new("DELETE", &format!("{session}/call/h_x")).bearer(token),
+        ),
         ("/me", call("DELETE", "/me").bearer(&tokens.forgotten)),
     ]
 }
