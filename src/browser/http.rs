@@ -16,9 +16,10 @@ use web_sys::{AbortController, Request};
 
 #[wasm_bindgen]
 extern "C" {
-    /// Pages replace it, by functions that may throw, or settle with anything: gloo-net's `send` traps where that is neither an answer nor an error.
+    /// Pages replace it, by functions that may throw, return nothing, or settle with anything: gloo-net's `send` traps where that is neither an
+    /// answer nor an error.
     #[wasm_bindgen(catch)]
-    fn fetch(request: &Request) -> Result<Promise, JsValue>;
+    fn fetch(request: &Request) -> Result<JsValue, JsValue>;
 }
 
 /// Requests and streams under way. Letting go of one ends it: an unread body would keep its connection.
@@ -146,7 +147,9 @@ async fn answer(
             ..Failure::default()
         }));
     }
-    let body = settled(raw.text()).await.and_then(|text| text.as_string());
+    let body = settled(raw.text().map(JsValue::from))
+        .await
+        .and_then(|text| text.as_string());
     if !ok {
         return Some(Err(refused(&response, &body.unwrap_or_default())));
     }
@@ -166,8 +169,8 @@ async fn answer(
     Some(Ok(reply))
 }
 
-async fn settled(promise: Result<Promise, JsValue>) -> Option<JsValue> {
-    JsFuture::from(promise.ok()?).await.ok()
+async fn settled(promise: Result<JsValue, JsValue>) -> Option<JsValue> {
+    JsFuture::from(Promise::resolve(&promise.ok()?)).await.ok()
 }
 
 fn header(response: &Response, name: &str) -> String {
