@@ -71,7 +71,7 @@ bench_load() {
 cmd_bench() {
   if [ "${1:-}" = --load ]; then
     shift
-    have cargo || need_build
+    { have cargo && have cmake; } || need_build
     bench_load "$@"
     return
   fi

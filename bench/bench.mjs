@@ -29,7 +29,8 @@ function stopwatch() {
     requestAnimationFrame(frame);
   };
   requestAnimationFrame(frame);
-  addEventListener("pointerdown", (e) => { marks.click ??= e.timeStamp; }, { capture: true });
+  // The click itself, which other widgets are measured from, too: between the press and the release is the driver's own time.
+  addEventListener("click", (e) => { marks.click ??= e.timeStamp; }, { capture: true });
   addEventListener("keydown", (e) => { if (e.key === "Enter") { marks.enter = e.timeStamp; marks.token = undefined; marks.came = undefined; } }, { capture: true });
   const send = RTCDataChannel.prototype.send;
   RTCDataChannel.prototype.send = function (data) {
@@ -154,6 +155,5 @@ try {
   await world.close();
   await browser.close();
 }
-for (const name of size.over) console.log(`OVER   ${name}: ${size[name].brotli} bytes of brotli, budget ${size.budgets[name]}`);
-for (const name of size.broken) console.log(`BROKEN ${name}: ${size[name].brotli} bytes of brotli, budget ${size.budgets[name]}`);
-process.exit(size.broken.length ? 1 : 0);
+for (const name of size.over) console.log(`FAIL ${name}: ${size[name].brotli} bytes of brotli, budget ${size.budgets[name]}`);
+process.exit(size.over.length ? 1 : 0);

@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import zlib from "node:zlib";
 import esbuild from "esbuild";
 import { leanGlue, shareNodes, sharedNodes } from "./glue.mjs";
+import { orderFunctions } from "./order.mjs";
 
 const { values: args } = parseArgs({ options: { from: { type: "string" }, to: { type: "string" }, profile: { type: "string" } } });
 const release = args.profile === "release";
@@ -16,14 +17,14 @@ const BUNDLES = ["launcher", "panel", "realtime"];
 // The oldest browsers that run what rustc emits (bulk memory, sign extension, reference types).
 const BROWSERS = ["chrome97", "firefox102", "safari16.4"];
 
-// Found by trying what brotli makes of it: control flow built anew from its graph, no temporaries for repeated expressions, and
-// functions of one module side by side.
-const WASM_OPT = ["--low-memory-unused", "--flatten", "--rereloop", "-Oz", "-Oz", "--skip-pass=local-cse", "--reorder-functions-by-name",
-  "--strip-debug", "--strip-producers", "--strip-target-features", "--minify-imports-and-exports-and-modules"];
+// Found by trying what brotli makes of it: control flow built anew from its graph, no temporaries for repeated expressions.
+const WASM_OPT = ["--low-memory-unused", "--flatten", "--rereloop", "-Oz", "-Oz", "--skip-pass=local-cse", "--reorder-functions-by-name", "--strip-debug", "--minify-imports-and-exports-and-modules"];
+const STRIP = ["--strip-debug", "--strip-producers", "--strip-target-features"];
 
 /** Optimises one module and returns the names that wasm-opt shortened: {imports: [[module, name, short]], exports: [[name, short]]}. */
 function optimiseWasm(input, output) {
   const names = execFileSync("wasm-opt", [input, "-o", output, ...WASM_OPT], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  orderFunctions(output, output, STRIP);
   return JSON.parse(names);
 }
 
@@ -68,9 +69,9 @@ async function bundleGlue(name, file, short) {
 
 /** What pages load says nothing about the machine that built it. */
 function refusePaths(name, data) {
-  for (const folder of ["/root/", "/home/", "/Users/", `${os.homedir()}/`, `${process.cwd()}/`]) {
-    if (data.includes(folder)) throw new Error(`${name}: the module holds a path of this machine (${folder}…): see the flags in scripts/widget.sh`);
-  }
+  const text = data.toString("latin1");
+  const folder = /\/(?:root|home|Users)\//.exec(text)?.[0] ?? [`${os.homedir()}/`, `${process.cwd()}/`].find((own) => text.includes(own));
+  if (folder) throw new Error(`${name}: the module holds a path of this machine (${folder}…): see the flags in scripts/widget.sh`);
 }
 
 async function bundle(name) {

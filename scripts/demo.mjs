@@ -9,7 +9,6 @@ import { serveFiles } from "./static.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
 const SHOP = path.join(ROOT, "www/demo");
-const RELOADER = '<script>new EventSource("/.reload").onmessage = () => location.reload()</script>';
 const DATA = path.join(ROOT, ".karta/demo");
 
 let options;
@@ -28,6 +27,11 @@ try {
 let api; // the running karta-server
 let shop;
 let stopping = false;
+// With --watch: the open pages, and how often they were told to reload. A page says after which reload it was made, so that none
+// is lost on a page that is still loading.
+const readers = new Set();
+let version = 0;
+const RELOAD = "data: reload\n\n";
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => stop(0));
 
@@ -36,7 +40,7 @@ try {
   const key = await demoKey(Number(options.port));
   shop = await serveFiles(SHOP, {
     port: Number(options.port), values: () => ({ host: api.http, key }),
-    rewrite: (html) => (options.watch ? html.replace("</body>", `${RELOADER}</body>`) : html),
+    rewrite: (html) => (options.watch ? fresh(html) : html),
     handle: options.watch ? reloadStream : undefined,
   });
   // "ready" is a promise: ask both before giving it.
@@ -106,12 +110,17 @@ async function stop(code) {
 
 // ---- --watch ----------------------------------------------------------------------------------------------------------
 
-const readers = new Set();
+/** A page that reloads itself, with a loader that comes from no cache: a reload asks the server again for the page only. */
+function fresh(html) {
+  const reloader = `<script>new EventSource("/.reload?${version}").onmessage = () => location.reload()</script>`;
+  return html.replace("</body>", `${reloader}</body>`).replace(/(karta\.js)(?=")/, `$1?${Date.now()}`);
+}
 
 function reloadStream(request, response) {
-  if (request.url !== "/.reload") return false;
+  const [address, seen] = request.url.split("?");
+  if (address !== "/.reload") return false;
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
-  response.write(": hello\n\n");
+  response.write(Number(seen) < version ? RELOAD : ": hello\n\n");
   readers.add(response);
   request.on("close", () => readers.delete(response));
   return true;
@@ -126,15 +135,11 @@ function watch() {
     busy = true;
     const dirs = new Set(changed);
     changed.clear();
-    const has = (...names) => names.some((name) => dirs.has(name));
-    const good = (!has("src", "protocol", "www/karta.js") || await build("widget")) && (!has("server", "protocol") || await build("server"));
-    if (good && has("server", "protocol")) {
-      const old = api;
-      api = undefined;
-      await old.stop();
-      api = await startApi();
+    try {
+      await rebuild((...names) => names.some((name) => dirs.has(name)));
+    } catch (error) {
+      console.error(`demo: ${error.message}`);
     }
-    if (good) for (const reader of readers) reader.write("data: reload\n\n");
     busy = false;
     work();
   };
@@ -144,9 +149,23 @@ function watch() {
       changed.add(dir === "www" && name === "karta.js" ? "www/karta.js" : dir.split("/")[0]);
       // Editors write a file in several steps; one build for all of them.
       clearTimeout(timer);
-      timer = setTimeout(() => work().catch((error) => console.error(`demo: ${error.message}`)), 150);
+      timer = setTimeout(work, 150);
     });
   }
+}
+
+/** `has(…)`: something below one of these has changed. What does not build leaves everything as it was. */
+async function rebuild(has) {
+  if (has("src", "protocol", "www/karta.js") && !(await build("widget"))) return;
+  if (has("server", "protocol")) {
+    if (!(await build("server"))) return;
+    const old = api;
+    api = undefined;
+    await old?.stop();
+    api = await startApi();
+  }
+  version += 1;
+  for (const reader of readers) reader.write(RELOAD);
 }
 
 function build(what) {

@@ -13,13 +13,16 @@ export async function cli(binary, dataDir, ...args) {
 
 /** An agent with its knowledge and a key pinned to it. Returns {agent, key}. */
 export async function seed(binary, dataDir, { name, agentArgs = [], origins, knowledge = [], agentId }) {
-  let agent = agentId;
-  if (!agent) {
-    agent = field(await cli(binary, dataDir, "agents", "create", "--name", name, ...agentArgs, "--json"), "id");
-    if (knowledge.length) await cli(binary, dataDir, "knowledge", "add", ...knowledge, "--agent", agent);
-  }
+  const agent = agentId ?? await seedAgent(binary, dataDir, { name, agentArgs, knowledge });
   const key = field(await cli(binary, dataDir, "keys", "create", "--name", name, ...origins.flatMap((o) => ["--origin", o]), "--agent", agent, "--json"), "public_key");
   return { agent, key };
+}
+
+/** An agent with its knowledge. Returns its id. */
+export async function seedAgent(binary, dataDir, { name, agentArgs = [], knowledge = [] }) {
+  const agent = field(await cli(binary, dataDir, "agents", "create", "--name", name, ...agentArgs, "--json"), "id");
+  if (knowledge.length) await cli(binary, dataDir, "knowledge", "add", ...knowledge, "--agent", agent);
+  return agent;
 }
 
 function field(json, name) {

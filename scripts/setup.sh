@@ -11,21 +11,35 @@ apt_install() {
     die "$why is missing. Please install it, for example:  sudo apt-get install $*"
   fi
   step "Installing $* ($why is missing)"
-  $sudo apt-get update -qq || warn "apt-get update failed; trying with the package lists at hand"
+  # One look at the lists is enough for all that one run installs.
+  if [ -z "$(find "$TOOLS/.apt-lists" -mmin -30 2>/dev/null)" ]; then
+    mkdir -p "$TOOLS"
+    if $sudo apt-get update -qq; then touch "$TOOLS/.apt-lists"; else warn "apt-get update failed; trying with the package lists at hand"; fi
+  fi
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
     die "apt-get could not install: $*"
 }
 
 need_build() {
+  need_rust
+  need_node
+  need_glue
+}
+
+need_rust() {
   if ! have cargo && [ -f "$HOME/.cargo/env" ]; then . "$HOME/.cargo/env"; fi
   have cargo || die "Rust is missing. Install it with rustup (https://rustup.rs), then run this again."
+  have cc || apt_install "a C compiler" build-essential
+  # Builds libopus, the codec of calls.
+  have cmake || apt_install cmake cmake
+  need_wasm_target
+}
+
+need_node() {
   have node || apt_install Node.js nodejs npm
   node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' || die "Node.js 20 or later is needed; this is $(node -v)."
   have npm || apt_install npm npm
-  have cc || apt_install "a C compiler" build-essential
-  need_wasm_target
   need_npm
-  need_wasm_bindgen
 }
 
 need_wasm_target() {
@@ -77,33 +91,60 @@ need_npm() {
   [ "$dir" = "$ROOT" ] || [ -e node_modules ] || ln -s "$dir/node_modules" node_modules
 }
 
-# wasm-bindgen and its test runner, in exactly the version that Cargo.lock has: another one refuses to work.
-need_wasm_bindgen() {
-  local version
-  version=$(locked_version wasm-bindgen)
-  if [ "$(wasm-bindgen --version 2>/dev/null)" = "wasm-bindgen $version" ] && have wasm-bindgen-test-runner; then return; fi
-  step "Building wasm-bindgen-cli $version (about 80 s, once)"
-  # A debug build: a third of the time to build, and it runs for a tenth of a second here.
-  # Its own target folder, so that this never waits for, or blocks, another cargo.
-  cargo install wasm-bindgen-cli --version "$version" --debug --no-default-features \
-    --root "$TOOLS" --target-dir "$TOOLS/build" >&2 || die "wasm-bindgen-cli $version could not be built"
-  rm -rf "$TOOLS/build"
+# What makes a bundle of cargo's wasm. It is a crate of this workspace (tools/), so it has the version that Cargo.lock has: another one refuses to work.
+need_glue() { need_tools karta-glue -p karta-tools --no-default-features; }
+
+# The same, and what runs the in-browser tests. All of the workspace's features, as the tests have them: what these tools share with the server is compiled once.
+need_test_tools() { need_tools "karta-glue wasm-bindgen-test-runner" --workspace; }
+
+# tools_stand [NAME…]   Whether they are there, in this version.
+tools_stand() {
+  local name key
+  key=$(tools_key)
+  for name in "${@:-karta-glue}"; do
+    [ "$(cat "$TOOLS/bin/.$name-key" 2>/dev/null)" = "$key" ] || return 1
+  done
 }
 
-# The tests' browser: sets CHROMIUM and CHROMEDRIVER.
+tools_key() { echo "$(locked_version wasm-bindgen) $(cat tools/Cargo.toml tools/src/bin/* | cksum)"; }
+
+need_tools() { # need_tools NAMES CARGO-FLAG…   Debug builds: the quickest to make, and they run for a tenth of a second.
+  local names=$1 name key bins=()
+  shift
+  key=$(tools_key)
+  for name in $names; do
+    tools_stand "$name" || bins+=(--bin "$name")
+  done
+  [ "${#bins[@]}" != 0 ] || return 0
+  step "Building $names (about a minute, once)"
+  mkdir -p "$TOOLS/bin"
+  cargo build --locked "$@" "${bins[@]}" >&2 || die "$names could not be built"
+  for name in $names; do
+    if [ -e "$TARGET/debug/$name" ]; then cp "$TARGET/debug/$name" "$TOOLS/bin/" && echo "$key" >"$TOOLS/bin/.$name-key"; fi
+  done
+}
+
+# The tests' browser: sets CHROMIUM and CHROMEDRIVER. Best the headless shell: the same engine without the windows around it, which takes half of the processor time.
 need_browser() {
   local name
-  for name in chromium chromium-browser google-chrome google-chrome-stable; do
+  for name in chromium-headless-shell chrome-headless-shell chromium chromium-browser google-chrome google-chrome-stable; do
     [ -n "${CHROMIUM:-}" ] || ! have "$name" || CHROMIUM=$(command -v "$name")
   done
   for name in chromedriver chromium.chromedriver; do
     [ -n "${CHROMEDRIVER:-}" ] || ! have "$name" || CHROMEDRIVER=$(command -v "$name")
   done
   if [ -z "${CHROMIUM:-}" ] || [ -z "${CHROMEDRIVER:-}" ]; then
-    apt_install "Chromium with its driver" chromium chromium-driver
-    CHROMIUM=${CHROMIUM:-/usr/bin/chromium} CHROMEDRIVER=${CHROMEDRIVER:-/usr/bin/chromedriver}
+    install_browser
+    CHROMIUM=${CHROMIUM:-$(command -v chromium-headless-shell || command -v chromium)} CHROMEDRIVER=${CHROMEDRIVER:-$(command -v chromedriver)} || die "Chromium or its driver could not be installed"
   fi
   export CHROMIUM CHROMEDRIVER
+}
+
+# Debian has the shell as a package of its own; where there is none, the whole browser does.
+install_browser() {
+  if [ -n "${CHROMIUM:-}" ]; then apt_install "Chromium's driver" chromium-driver
+  else (apt_install "Chromium with its driver" chromium-headless-shell chromium-driver) || apt_install "Chromium with its driver" chromium chromium-driver
+  fi
 }
 
 have_voice() { have flite && have pocketsphinx_continuous && [ -e /usr/share/pocketsphinx/model/en-us/en-us ]; }
@@ -132,17 +173,39 @@ want_php() {
   (apt_install "PHP, for a test" php-cli) || warn "the PHP snippet is not tested"
 }
 
-# The real Pipecat that the tests hand calls to, in a Python of its own: 0.9 GB, two minutes, once for each change of its list.
+# One test asks the kernel in which order a server writes, syncs and sends. Without strace it says that it is skipped.
+want_strace() {
+  have strace && return
+  [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; } || return 0
+  have apt-get || return 0
+  (apt_install "strace, for a test" strace) || warn "that messages are synced before they are sent is not tested"
+}
+
+# The real Pipecat that the tests hand calls to, in a Python of its own: 0.9 GB, once for each change of its list. uv does in seconds what takes pip a minute.
 need_pipecat() {
   local list=tests/e2e/engine/requirements.txt dir=$TOOLS/pipecat key
   have flite || apt_install "the voice of the tests' bot" flite
   key=$(cksum <"$list")
   [ "$(cat "$dir/.karta-key" 2>/dev/null)" != "$key" ] || return 0
   python3 -c "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))" 2>/dev/null || apt_install "Python 3.11" python3 python3-venv
-  step "Installing pipecat-ai for the tests (0.9 GB, some minutes, once)"
+  step "Installing pipecat-ai for the tests (0.9 GB, once)"
   rm -rf "$dir"
   mkdir -p "$TOOLS"
-  python3 -m venv "$dir" && "$dir/bin/pip" install -q -r "$list" >&2 || die "pipecat-ai could not be installed"
+  python3 -m venv "$dir" && "$dir/bin/pip" install -q uv==0.13.9 >&2 && "$dir/bin/uv" pip install -q --python "$dir/bin/python" -r "$list" >&2 ||
+    die "pipecat-ai could not be installed"
+  echo "$key" >"$dir/.karta-key"
+}
+
+# OpenAI's own realtime client, which the tests' stand-in for its API is held to: 85 MB in a folder of its own, so that no build loads it.
+need_openai_client() {
+  local from=tests/e2e/engine dir=$TOOLS/openai-client key
+  key=$(cat "$from/package.json" "$from/package-lock.json" | cksum)
+  [ "$(cat "$dir/.karta-key" 2>/dev/null)" != "$key" ] || return 0
+  step "Installing @openai/agents-realtime for the tests (85 MB, once)"
+  rm -rf "$dir"
+  mkdir -p "$dir"
+  cp "$from/package.json" "$from/package-lock.json" "$dir/"
+  npm ci --prefix "$dir" --ignore-scripts --no-audit --no-fund --loglevel=error >&2 || die "@openai/agents-realtime could not be installed"
   echo "$key" >"$dir/.karta-key"
 }
 

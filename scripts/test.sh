@@ -24,9 +24,71 @@ counted() { # counted passed|failed LOG
   awk -v what="$1" '/[0-9]+ passed[;,] [0-9]+ failed/ { for (i = 2; i <= NF; i++) if ($i ~ "^" what "[;,]?$") sum += $(i - 1) } END { print sum + 0 }' "$2"
 }
 
-# A copy, so that a build in another terminal does not change the server under a running test.
-test_server() { build_server dev && cp "$SERVER_BIN" .karta/test/karta-server; }
+# linted COMMAND…   Cargo, with clippy as the compiler of our own crates and its warnings as errors. One pass instead of two: `cargo clippy` compiles
+# every dependency a second time, for checking only, which is five minutes on two cores.
+linted() {
+  if [ -n "$CLIPPY" ]; then RUSTC_WORKSPACE_WRAPPER=$CLIPPY CLIPPY_ARGS=-Dwarnings "$@"; else "$@"; fi
+}
 
+find_clippy() {
+  need_lints
+  CLIPPY=$(rustup which clippy-driver 2>/dev/null || command -v clippy-driver) || CLIPPY=
+  [ -n "$CLIPPY" ] || warn "no clippy: the tests run without lints"
+}
+
+# What is loaded and not built: a browser, speech, a relay, a Pipecat. Only the tests that run later need them.
+packages() {
+  want_strace
+  need_browser
+  need_voice
+  need_turn
+  want_php
+  need_openai_client
+  need_pipecat
+}
+
+# beside FUNCTION   Runs it at the same time, as a process group of its own: a background child of a script does not hear Ctrl-C.
+beside() {
+  set -m
+  "$1" >&2 </dev/null &
+  set +m
+  BESIDE+=("$!")
+}
+BESIDE=()
+end_beside() {
+  local group
+  for group in "${BESIDE[@]}"; do kill -- "-$group" 2>/dev/null || true; done
+}
+
+# The tools first, which the bundles wait for; then the smaller half, so that the larger one ends with crates that can be compiled side by side.
+compile() { need_test_tools && { compile_wasm || true; } && compile_native; }
+compile_native() { linted cargo test --locked --workspace --no-run; }
+# All features: the lints see every line, and a panic in a test can be read.
+compile_wasm() { linted cargo test --locked -p karta --target wasm32-unknown-unknown --all-features --no-run --test "*"; }
+# Half of them wait for the disk or the clock: more at a time than there are processors.
+native_tests() { RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(getconf _NPROCESSORS_ONLN)))} linted cargo test --locked --workspace --no-fail-fast; }
+# The driver looks for a browser by itself, and not for each that need_browser knows: it is told which.
+wasm_tests() {
+  node -e 'const file = require("./webdriver.json"); file["goog:chromeOptions"].binary = process.env.CHROMIUM; console.log(JSON.stringify(file))' >.karta/test/webdriver.json &&
+    WASM_BINDGEN_TEST_WEBDRIVER_JSON=$ROOT/.karta/test/webdriver.json linted cargo test --locked -p karta --target wasm32-unknown-unknown --all-features --no-fail-fast --test "*"
+}
+
+# tested_widget PID   The bundles, whose glue is made by a tool that is compiled beside, by that process.
+tested_widget() {
+  local compiled=$1
+  wait_for_glue() {
+    until tools_stand || ! kill -0 "$compiled" 2>/dev/null; do sleep 1; done
+    need_test_tools
+  }
+  build_widget release wait_for_glue
+}
+
+end_to_end() {
+  env KARTA_SERVER_BIN="$ROOT/.karta/test/karta-server" KARTA_PIPECAT_PYTHON="$TOOLS/pipecat/bin/python" KARTA_OPENAI_CLIENT="$TOOLS/openai-client" \
+    node tests/e2e/run.mjs "$@"
+}
+
+# Two things at a time wherever one waits, for the network or for the clock of a call: one after the other, this takes half an hour on two cores.
 cmd_test() {
   local long=
   case ${1:-} in
@@ -34,29 +96,36 @@ cmd_test() {
     "") ;;
     *) die "unknown option: $1" ;;
   esac
-  need_build
-  need_browser
-  need_voice
-  need_turn
-  want_php
-  need_lints
-  # A download of 0.9 GB, beside the builds: only the last stage needs it.
-  need_pipecat &
-  local pipecat=$!
+  need_rust
+  need_node
+  find_clippy
   rm -rf .karta/test
   mkdir -p .karta/test
 
-  # First the widget: the server embeds it. A bundle that does not build is a failure like any other; the rest still runs.
-  stage "widget builds" single build_widget release
-  stage "format" single cargo fmt --all --check
-  stage "clippy" single cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
-  stage "clippy wasm" single cargo clippy --locked -p karta --target wasm32-unknown-unknown --lib --test "*" --all-features --quiet -- -D warnings
-  stage "native tests" counts cargo test --locked --workspace --no-fail-fast
-  stage "in-browser tests" counts cargo test --locked -p karta --target wasm32-unknown-unknown --no-fail-fast --test "*"
+  # Cargo keeps what it needs to compile a crate again in less time only for who will: from an empty folder it is a tenth more to do.
+  [ -d "$TARGET/debug/incremental" ] || export CARGO_INCREMENTAL=0
+
+  trap end_beside EXIT
+  beside packages
+  local packages=$!
+  beside compile
+  local compiled=$!
+  # The server serves it. A bundle that does not build is a failure like any other; the rest still runs.
+  stage "widget builds" single tested_widget "$compiled"
   stage "size budgets" counts node bench/sizes.mjs --check
-  stage "server builds" single test_server
-  wait "$pipecat" || die "pipecat-ai could not be installed"
-  stage "end to end" counts env KARTA_SERVER_BIN="$ROOT/.karta/test/karta-server" KARTA_PIPECAT_PYTHON="$TOOLS/pipecat/bin/python" node tests/e2e/run.mjs $long
+  stage "format" single cargo fmt --all --check
+  step "Compiling the tests, with lints"
+  # What does not compile or has a warning fails once more below, in the stage that it belongs to.
+  wait "$compiled" || true
+  stage "native tests" counts native_tests
+  # The binary that those tests ran; a copy, so that a build in another terminal does not change it.
+  stage "server builds" single cp "$TARGET/debug/karta-server" .karta/test/karta-server
+  step "Waiting for what the tests load"
+  wait "$packages" || die "what the tests need could not be installed"
+  need_browser
+  stage "in-browser tests" counts wasm_tests
+  stage "end to end" counts end_to_end $long
+  [ -z "$long" ] || stage "dev" counts node tests/dev.mjs
 
   echo "$PASSED passed, $FAILED failed"
   [ "$FAILED" = 0 ]

@@ -1,9 +1,10 @@
 # The wasm bundles, all from one crate: `launcher` (first load), and for the rest `panel`, or `realtime` where an agent needs it. Sourced by build.sh.
 # Figures for every choice made here are in docs/ARCHITECTURE.md.
 
-# build_widget release|dev   Every step says what happens when it fails: the tests call this where `set -e` does not hold.
+# build_widget release|dev [BEFORE-GLUE]   Every step says what happens when it fails: the tests call this where `set -e` does not hold.
+# BEFORE-GLUE: what to call once the bundles are compiled, for who has not yet called need_glue.
 build_widget() {
-  local profile=$1 key work bundle
+  local profile=$1 before_glue=${2:-true} key work bundle
   [ -f www/karta.js ] || die "www/karta.js, the loader, is missing"
   key="$profile $(widget_inputs)"
   if [ "$(cat dist/.widget-key 2>/dev/null)" = "$key" ] && [ -f dist/widget/manifest.json ]; then
@@ -17,8 +18,10 @@ build_widget() {
     # All bundles come out of cargo under one name, so build and copy are one step even if two terminals build.
     (flock 9; "wasm_$profile" "$bundle" && cp "$WASM_OUT" "$work/$bundle.wasm") 9>"$TARGET/karta-widget/lock" ||
       die "the $bundle bundle does not build"
-    wasm-bindgen --target web --no-typescript --omit-default-module-path --out-dir "$work" --out-name "$bundle" "$work/$bundle.wasm" ||
-      die "wasm-bindgen failed on the $bundle bundle"
+  done
+  "$before_glue"
+  for bundle in launcher panel realtime; do
+    karta-glue "$work/$bundle.wasm" "$work" "$bundle" || die "no glue could be made for the $bundle bundle"
   done
   step "Shrinking, naming and compressing"
   node scripts/assemble.mjs --from "$work" --to dist/widget --profile "$profile" || die "the widget could not be assembled"
@@ -27,7 +30,7 @@ build_widget() {
 
 widget_inputs() {
   find src protocol/src Cargo.toml Cargo.lock protocol/Cargo.toml rust-toolchain.toml package-lock.json www/karta.js \
-    scripts/widget.sh scripts/assemble.mjs scripts/glue.mjs -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | cksum
+    scripts/widget.sh scripts/assemble.mjs scripts/glue.mjs scripts/order.mjs tools -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | cksum
 }
 
 # The features of a bundle.

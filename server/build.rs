@@ -6,6 +6,9 @@ fn main() {
     let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/widget");
     // Read-only sources: fine as long as the folder is there.
     let _ = std::fs::create_dir_all(&bundle);
-    println!("cargo::rerun-if-changed={}", bundle.display());
-    println!("cargo::rerun-if-changed=migrations");
+    println!("cargo::rerun-if-changed=build.rs");
+    // A debug build reads the folder whenever it serves a file, so it need not be built anew for a new bundle.
+    if std::env::var("PROFILE").as_deref() == Ok("release") {
+        println!("cargo::rerun-if-changed={}", bundle.display());
+    }
 }

@@ -271,7 +271,8 @@ fn panel<'a>(items: &'a [Item]) -> PanelView<'a> {
         items,
         typing: false,
         banner: None,
-        prompts: &[],
+        prompts: "",
+        prompted: "",
         composer: ComposerView {
             placeholder: words.placeholder,
             enabled: true,

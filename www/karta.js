@@ -84,7 +84,7 @@
         else if (args[0] === "init") launch();
       } else if (!full) {
         full = true;
-        warn("queue_full", "more than 1,000 calls wait for the widget; later ones are dropped.");
+        warn("queue_full", "more than 1,000 calls wait; later ones are dropped.");
       }
     } catch {
       warn("bad_argument", "a call could not be read.");
@@ -166,6 +166,8 @@
   /** @type {HTMLElement | undefined} */
   let host;
   let unwatch = noop;
+  /** Nothing starts by itself any more. */
+  let calm = false;
 
   const inits = () => queue.filter((call) => call[0] === "init").map((call) => call[1]);
 
@@ -213,7 +215,7 @@
 
   /** Until the engine runs, the loader listens at the button. @param {HTMLElement} element */
   const watch = (element) => {
-    const near = () => loadPanel();
+    const near = () => calm || loadPanel();
     const root = /** @type {ShadowRoot} */ (element.shadowRoot);
     const listeners = /** @type {[string, () => void][]} */ ([
       ["click", () => receive(["open"])],
@@ -288,11 +290,11 @@
     host = undefined;
     const now = Date.now();
     crashes.push(now);
-    // Three in a minute: it would go on. The visitor is not teased, the page keeps its peace.
-    if (crashes.filter((at) => now - at < 60000).length < 3) {
-      queue.unshift(...lasting);
-      setTimeout(loadPanel, 300);
-    }
+    queue.unshift(...lasting);
+    // Three in a minute: it would go on. The page gets its peace; the button stays, and tries again when somebody presses it.
+    calm = crashes.filter((at) => now - at < 60000).length > 2;
+    if (calm) launch();
+    else setTimeout(loadPanel, 300);
   };
 
   install("karta", function karta() {

@@ -23,8 +23,11 @@ pub enum EventType {
     /// Streaming: the agent works, nothing to show yet.
     #[serde(rename = "agent.thinking")]
     AgentThinking,
+    /// Durable: the agent uses a tool of its owner's; `id` (of this use), `name`, `message` (what it does, in the owner's words), `text` (its
+    /// arguments, `name: value`, one a line) and `state`: `confirm`, it waits for `user.tool_confirmation`; `running`, it acts.
     #[serde(rename = "agent.tool_use")]
     AgentToolUse,
+    /// Durable: the end of that use; `id`, `name`, `message`, and `state`: `done`, `failed` or `declined`. What the tool answered is not in the log.
     #[serde(rename = "agent.tool_result")]
     AgentToolResult,
     /// Durable: a turn began.
@@ -98,7 +101,7 @@ pub struct SessionEvent {
     /// The agent does not know or was asked for a person: the widget offers `escalate`.
     #[serde(skip_serializing_if = "is_false")]
     pub offer_person: bool,
-    /// `voice.state`: `listening`, `thinking`, `speaking`, `ended`.
+    /// `voice.state`: `listening`, `thinking`, `speaking`, `ended`. Of a tool: see its events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// `voice.cut`: how much of the part was heard, in UTF-8 bytes.
@@ -114,7 +117,7 @@ pub struct SessionEvent {
     pub message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u32>,
-    /// Of a file: as the visitor called it, cleaned.
+    /// Of a file: as the visitor called it, cleaned. Of a tool: its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Of a file, in bytes.
@@ -187,7 +190,7 @@ pub struct ClientEvent {
     /// `call.said`: the visitor spoke over it, and this much was heard.
     #[serde(skip_serializing_if = "is_false")]
     pub interrupted: bool,
-    /// `user.tool_confirmation`.
+    /// `user.tool_confirmation`: the `id` of the use, and `allow` or `deny`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

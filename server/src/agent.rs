@@ -24,7 +24,8 @@ pub trait Runtime: Send + Sync {
     }
 }
 
-/// Where the answer's text goes, piece by piece as it is made.
+/// Where the answer's text goes, piece by piece as it is made, and who knows whether a tool may act.
+#[async_trait]
 pub trait Sink: Send + Sync {
     fn text(&self, piece: &str);
 
@@ -33,12 +34,47 @@ pub trait Sink: Send + Sync {
 
     /// What the turn has cost so far, as far as the runtime can tell before its end: what a turn that is cut is counted at.
     fn spent(&self, _usage: Usage) {}
+
+    /// Says what is about to happen, and asks the visitor where the owner wants that. Nothing may act before this says yes.
+    async fn may_act(&self, _what: &ToolUse) -> Result<bool, AgentFailure> {
+        Ok(false)
+    }
+
+    /// What became of it.
+    async fn acted(&self, _what: &ToolUse, _outcome: Outcome) -> Result<(), AgentFailure> {
+        Ok(())
+    }
+}
+
+/// A tool that is about to act, as the visitor gets to see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ToolUse {
+    /// `t_…`: of this use.
+    pub id: String,
+    pub name: String,
+    pub title: String,
+    /// Its arguments, `name: value`, one a line.
+    pub shown: String,
+    /// The visitor is asked first.
+    pub confirm: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    Failed,
+    /// By the visitor, who was asked.
+    Declined,
 }
 
 /// What a runtime gets to see.
 #[derive(Clone, Debug, Default)]
 pub struct Turn {
     pub agent: Agent,
+    /// What tools get to know: the session's id.
+    pub session: String,
+    /// The same: the owner's own id of a visitor who has proved who they are; nothing of anybody else.
+    pub user_id: Option<String>,
     /// Earlier lines, oldest first.
     pub history: Vec<Line>,
     /// What the visitor asked since the last answer; one or more messages, oldest first.

@@ -1,6 +1,8 @@
 //! Calls that are handed to a realtime engine, under control: who may begin one, how long it lasts, what it uses up, and its end, which the
 //! engine is told. The audio never comes here; the data channel neither. What such a call does in the log is `session/handed.rs`.
 
+mod again;
+pub mod kept;
 mod sdp;
 
 use crate::agent::Line as Said;
@@ -15,6 +17,7 @@ use crate::voice::realtime::{
 };
 use axum::http::StatusCode;
 use karta_protocol::ErrorCode;
+use kept::Keeper;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,8 +35,10 @@ pub struct CallRules {
     /// Nobody has read the session for so long: the page is gone.
     pub deserted_max: Duration,
     pub length_max: Duration,
-    /// How often its time is paid.
+    /// How often its time is paid at least.
     pub pay_every: Duration,
+    /// How long it may go on while its time cannot be counted: a database that fails for a moment must not end a talk.
+    pub unpaid_max: Duration,
 }
 
 impl Default for CallRules {
@@ -43,6 +48,7 @@ impl Default for CallRules {
             deserted_max: Duration::from_secs(60),
             length_max: Duration::from_secs(30 * 60),
             pay_every: Duration::from_secs(60),
+            unpaid_max: Duration::from_secs(10),
         }
     }
 }
@@ -58,6 +64,8 @@ struct Inner {
     clock: Clock,
     known: Mutex<HashMap<String, Known>>,
     tasks: TaskTracker,
+    /// None: a crash is the end of a call's control.
+    keeper: Option<Keeper>,
 }
 
 /// A call, as its visitor may speak of it.
@@ -70,6 +78,18 @@ struct Known {
     engine: Arc<dyn Realtime>,
     name: String,
     end: Arc<End>,
+}
+
+/// A call that an engine has taken.
+struct Taken {
+    who: Principal,
+    permit: Permit,
+    handover: Handover,
+    engine: Arc<dyn Realtime>,
+    name: CallName,
+    etag: String,
+    began_ms: u64,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Default)]
@@ -101,12 +121,22 @@ pub struct Answer {
 
 impl Calls {
     pub fn new(rules: CallRules, clock: Clock) -> Calls {
+        Calls::made(rules, clock, None)
+    }
+
+    /// What runs is kept, so that the next process can go on with it: [`Calls::take_up`].
+    pub fn kept_by(keeper: Keeper, rules: CallRules, clock: Clock) -> Calls {
+        Calls::made(rules, clock, Some(keeper))
+    }
+
+    fn made(rules: CallRules, clock: Clock, keeper: Option<Keeper>) -> Calls {
         Calls {
             inner: Arc::new(Inner {
                 rules,
                 clock,
                 known: Mutex::default(),
                 tasks: TaskTracker::new(),
+                keeper,
             }),
         }
     }
@@ -122,7 +152,7 @@ impl Calls {
     }
 
     /// Hands the offer over and keeps an eye on the call from then on.
-    pub async fn begin(&self, call_id: String, new: NewCall) -> Result<Answer, ApiError> {
+    pub async fn begin(&self, mut new: NewCall) -> Result<Answer, ApiError> {
         let offer = sdp::offer(&new.offer).map_err(Fault::from)?;
         new.permit.minute()?;
         new.handover.pay_start().await?;
@@ -140,7 +170,7 @@ impl Calls {
         let inner = self.inner.clone();
         self.inner
             .tasks
-            .spawn(async move { inner.hold(call_id, new, request, reply).await });
+            .spawn(async move { inner.hold(new, request, reply).await });
         match answered.await {
             Ok(answer) => answer.map_err(refused),
             Err(_) => Err(ApiError::internal("a handed call has no task")),
@@ -200,12 +230,11 @@ impl Calls {
 impl Inner {
     async fn hold(
         &self,
-        call_id: String,
         new: NewCall,
         request: CallRequest,
         reply: oneshot::Sender<Result<Answer, Refusal>>,
     ) {
-        let engine = new.line.engine.clone();
+        let engine = new.line.engine;
         let handed = match engine.offer(&request).await {
             Ok(handed) => handed,
             Err(refusal) => {
@@ -214,49 +243,64 @@ impl Inner {
                 return;
             }
         };
-        let name = CallName {
-            call: handed.call,
-            offer: request.sdp,
+        let mut taken = Taken {
+            who: new.who,
+            permit: new.permit,
+            handover: new.handover,
+            engine,
+            name: CallName {
+                call: handed.call,
+                offer: sdp::without_addresses(&request.sdp),
+            },
+            etag: uuid::Uuid::new_v4().simple().to_string(),
+            began_ms: self.clock.now_ms(),
+            place: Some(new.place),
         };
-        let end = Arc::new(End::default());
-        let etag = uuid::Uuid::new_v4().simple().to_string();
         let answer = Answer {
             sdp: handed.sdp,
-            call_id: call_id.clone(),
-            etag: etag.clone(),
+            call_id: taken.handover.call_id().to_owned(),
+            etag: taken.etag.clone(),
         };
-        // Before the call that it takes the place of hears of its end.
-        new.handover.begin();
-        self.enter(
-            &call_id,
-            Known {
-                account: new.who.account.clone(),
-                subject: new.who.subject.clone(),
-                session_id: new.handover.session_id().to_owned(),
-                etag,
-                engine: engine.clone(),
-                name: name.call.clone(),
-                end: end.clone(),
-            },
-        );
+        self.keep(&taken, new.agent.voice).await;
+        let end = self.enter(&taken);
         let code = match reply.send(Ok(answer)) {
-            Ok(()) => self.watch(&new.handover, &new.permit, &end).await,
+            Ok(()) => self.watch(&mut taken, &end).await,
             Err(_) => Some("gone"),
         };
+        self.finish(taken, code).await;
+    }
+
+    async fn finish(&self, taken: Taken, code: Option<&'static str>) {
+        let call_id = taken.handover.call_id().to_owned();
         self.known().remove(&call_id);
         tracing::info!(
-            session_id = new.handover.session_id(),
+            session_id = taken.handover.session_id(),
             code,
             "a handed call has ended"
         );
-        new.handover.end(code).await;
-        hang_up(&*engine, &name).await;
+        taken.handover.end(code).await;
+        hang_up(&*taken.engine, &taken.name).await;
+        if let Some(keeper) = &self.keeper {
+            keeper.forget(&call_id).await;
+        }
         // As long as the engine talks, it takes a place.
-        drop(new.place);
+        drop(taken.place);
     }
 
     /// One call for each session: a new one takes the place of the old.
-    fn enter(&self, call_id: &str, new: Known) {
+    fn enter(&self, taken: &Taken) -> Arc<End> {
+        // Before the call that it takes the place of hears of its end.
+        taken.handover.begin();
+        let end = Arc::new(End::default());
+        let new = Known {
+            account: taken.who.account.clone(),
+            subject: taken.who.subject.clone(),
+            session_id: taken.handover.session_id().to_owned(),
+            etag: taken.etag.clone(),
+            engine: taken.engine.clone(),
+            name: taken.name.call.clone(),
+            end: end.clone(),
+        };
         let mut known = self.known();
         for old in known.values() {
             if old.session_id == new.session_id {
@@ -264,14 +308,22 @@ impl Inner {
                 old.end.asked.cancel();
             }
         }
-        known.insert(call_id.to_owned(), new);
+        known.insert(taken.handover.call_id().to_owned(), new);
+        end
     }
 
     /// Until the call has to end. Why, unless its visitor asked for it.
-    async fn watch(&self, handover: &Handover, permit: &Permit, end: &End) -> Option<&'static str> {
+    async fn watch(&self, taken: &mut Taken, end: &End) -> Option<&'static str> {
+        let Taken {
+            handover, permit, ..
+        } = taken;
         let rules = &self.rules;
         let began = Instant::now();
-        let (mut seen, mut paid, mut paid_ms) = (began, began, self.clock.now_ms());
+        // One that was taken up has lasted for a while.
+        let lasted_ms = self.clock.now_ms().saturating_sub(taken.began_ms);
+        let lasted = Duration::from_millis(lasted_ms);
+        let mut seen = began;
+        let mut due = handover.due().min(began + rules.pay_every);
         loop {
             tokio::select! {
                 () = end.asked.cancelled() => {
@@ -290,25 +342,30 @@ impl Inner {
             if let Some(code) = handover.over() {
                 return Some(code.as_str());
             }
-            if now - began >= rules.length_max {
+            if now - began + lasted >= rules.length_max {
                 return Some("too_long");
             }
-            if now - paid >= rules.pay_every {
-                match handover.pay_time(paid_ms).await {
-                    Ok(()) => {
-                        (paid, paid_ms) = (now, self.clock.now_ms());
-                        if let Err(fault) = permit.minute() {
-                            return Some(fault.code().as_str());
-                        }
-                    }
-                    Err(fault) if fault.code() == ErrorCode::LimitReached => {
+            if now < due {
+                continue;
+            }
+            match handover.pay_time().await {
+                Ok(()) => {
+                    due = handover.due().min(now + rules.pay_every);
+                    if let Err(fault) = permit.minute() {
                         return Some(fault.code().as_str());
                     }
-                    Err(fault) if fault.code() == ErrorCode::SessionNotFound => {
-                        return Some("session");
+                }
+                Err(fault) if fault.code() == ErrorCode::LimitReached => {
+                    return Some(fault.code().as_str());
+                }
+                Err(fault) if fault.code() == ErrorCode::SessionNotFound => {
+                    return Some("session");
+                }
+                Err(fault) => {
+                    tracing::warn!(%fault, "the time of a call could not be counted");
+                    if now - due >= rules.unpaid_max {
+                        return Some("failed");
                     }
-                    // Paid with the next: a database that fails for a moment must not end a talk.
-                    Err(fault) => tracing::warn!(%fault, "the time of a call could not be counted"),
                 }
             }
         }

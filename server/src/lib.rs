@@ -16,6 +16,7 @@ pub mod ice;
 pub mod listen;
 pub mod metrics;
 pub mod money;
+mod outbound;
 pub mod retention;
 pub mod router;
 pub mod routes;

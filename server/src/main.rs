@@ -7,6 +7,7 @@ use karta_server::auth::limit::Limits;
 use karta_server::auth::master::MasterKey;
 use karta_server::auth::revocation::Watch;
 use karta_server::auth::token::Tokens;
+use karta_server::calls::kept::Keeper;
 use karta_server::calls::{CallRules, Calls};
 use karta_server::cli::{self, Cli, Command};
 use karta_server::config::Config;
@@ -123,7 +124,8 @@ async fn serve(config: Config) -> Result<(), String> {
         clock.clone(),
         stopping.clone(),
     );
-    let calls = Calls::new(CallRules::default(), clock.clone());
+    let keeper = Keeper::open(store.clone(), data_dir).map_err(|error| no_data(&error))?;
+    let calls = Calls::kept_by(keeper, CallRules::default(), clock.clone());
     let app = App {
         store: store.clone(),
         sessions: sessions.clone(),
@@ -140,6 +142,8 @@ async fn serve(config: Config) -> Result<(), String> {
         clock,
         stopping: stopping.clone(),
     };
+    let taken_up = calls.take_up(&app).await;
+    taken_up.map_err(|error| no_data(&error))?;
     if let Some(token) = admin_token {
         // Not through the log, whose filter could swallow it: this is its only sight.
         eprintln!("karta-server: the admin token of this server, shown this once: {token}");

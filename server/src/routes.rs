@@ -13,5 +13,6 @@ pub mod me;
 pub mod openapi;
 pub mod request;
 pub mod sessions;
+mod signal;
 pub mod stream;
 pub mod widget;

@@ -17,7 +17,7 @@ mod talk;
 mod tests;
 
 use crate::error::Fault;
-use crate::session::{Frame, Principal, Sessions};
+use crate::session::{Frame, Principal, Sessions, Stay};
 use async_trait::async_trait;
 use driver::{Command, Counts, Driver};
 use futures::StreamExt;
@@ -53,8 +53,8 @@ pub trait Conversation: Send + Sync + 'static {
     ) -> Result<Accepted, Fault>;
     /// Lets a call begin, or refuses: no voice for this agent, no engine, no place, a limit.
     async fn begin_call(&self, who: &Principal, session_id: &str) -> Result<Begun, Fault>;
-    /// A call that began at `since_ms` goes on: pays the minute that begins, or refuses.
-    async fn go_on(&self, who: &Principal, session_id: &str, since_ms: u64) -> Result<(), Fault>;
+    /// A call goes on: pays the minute that begins, or refuses.
+    async fn go_on(&self, who: &Principal, session_id: &str, stay: Stay) -> Result<Stay, Fault>;
     /// Puts what the visitor said aloud into the log.
     async fn said(
         &self,
@@ -113,8 +113,8 @@ impl Conversation for Sessions {
         ))
     }
 
-    async fn go_on(&self, who: &Principal, session_id: &str, since_ms: u64) -> Result<(), Fault> {
-        self.stay(who, session_id, Some(since_ms)).await.map(drop)
+    async fn go_on(&self, who: &Principal, session_id: &str, stay: Stay) -> Result<Stay, Fault> {
+        Sessions::go_on(self, who, session_id, stay).await
     }
 
     async fn said(

@@ -18,6 +18,7 @@ pub mod knowledge;
 pub mod patch;
 pub mod secrets;
 pub mod signing;
+mod tools;
 
 /// The one account of a self-hosted server. The tables carry the account everywhere, so more can come.
 pub const ACCOUNT: &str = "main";

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 mod aloud;
+mod asking;
 mod attributes;
 mod caps;
 mod check;
@@ -38,6 +39,7 @@ mod words;
 
 pub use aloud::{Aloud, AloudNews};
 pub use handed::{Handover, Presence};
+pub use stay::Stay;
 pub use subscription::Subscription;
 
 /// Turns that run at once in this process; more wait their turn. Bounds memory and connections to the provider.

@@ -2,18 +2,20 @@
 //! No policy here: who may do what is decided above.
 
 use crate::auth::signing::Generation;
-use crate::money::{Money, Prices};
+use crate::money::Money;
 use async_trait::async_trait;
-use karta_protocol::{AuthMode, SessionEvent, SessionInfo};
+use karta_protocol::{SessionEvent, SessionInfo};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+mod agent;
 mod charge;
 pub mod passage;
 pub mod query;
 pub mod sqlite;
 pub mod stem;
 
+pub use agent::{Agent, Tool};
 pub use charge::{Aside, Charge, Count, Measure, Minutes, Over};
 
 /// The database refused or failed. Carries no user data.
@@ -120,64 +122,6 @@ pub struct User {
     pub email: Option<String>,
 }
 
-/// An agent and how it presents itself.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-// A record that was saved before a field existed has the field's default.
-#[serde(default)]
-pub struct Agent {
-    /// `a_…`.
-    pub id: String,
-    pub account: String,
-    pub name: String,
-    pub avatar_url: Option<String>,
-    pub greeting: Option<String>,
-    pub suggested_prompts: Vec<String>,
-    pub instruction: Option<String>,
-    /// `auto` (openai where configured, else builtin), `builtin`, `openai`.
-    pub runtime: String,
-    pub model: Option<String>,
-    pub temperature: Option<f32>,
-    /// Longest answer that is asked for. None: [`Agent::MAX_TOKENS`].
-    pub max_tokens: Option<u32>,
-    /// For a million tokens.
-    pub input_price: Option<Money>,
-    pub output_price: Option<Money>,
-    /// How long a turn waits after the visitor's last message, so that several quick ones are answered together.
-    pub response_delay_ms: u32,
-    /// Conversations are deleted this many days after they were last used. None: kept.
-    pub retention_days: Option<u32>,
-    /// How it is talked to: `off` (also empty), `auto` (the provider where one is configured, else the machine's own), `local`, `openai`, or a
-    /// realtime engine: `pipecat`, `openai-realtime`.
-    pub voice: String,
-    /// Visitors may send files.
-    pub upload_enabled: bool,
-    pub widget_enabled: bool,
-    pub auth_mode: AuthMode,
-    pub created_ms: u64,
-}
-
-impl Agent {
-    /// Three thousand words: longer than anybody reads in a chat.
-    pub const MAX_TOKENS: u32 = 4_096;
-
-    pub fn max_tokens(&self) -> u32 {
-        self.max_tokens.unwrap_or(Self::MAX_TOKENS)
-    }
-
-    /// What its model costs. None: nobody has said.
-    pub fn prices(&self) -> Option<Prices> {
-        Some(Prices {
-            input: self.input_price?,
-            output: self.output_price?,
-        })
-    }
-
-    /// Whether answers of it may cost money that nobody can count.
-    pub fn is_unpriced(&self) -> bool {
-        self.runtime != "builtin" && self.prices().is_none()
-    }
-}
-
 /// One piece of the owner's documents.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KnowledgeDocument {
@@ -248,6 +192,22 @@ pub struct SessionRecord {
     pub asked_seq: u64,
     /// `seq` of the last `session.status_running`: that turn answers what was asked before it. 0 for none.
     pub turn_seq: u64,
+    /// Until when its time is paid, and that in which it is talked to. Set by the store.
+    pub paid_until_ms: u64,
+    pub talk_paid_until_ms: u64,
+}
+
+/// A call that an engine answers, as long as it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HandedCall {
+    /// `h_…`.
+    pub id: String,
+    /// The process that holds it.
+    pub owner: String,
+    pub session_id: String,
+    pub began_ms: u64,
+    /// What a process needs to go on with it: JSON of `calls::kept`.
+    pub kept: String,
 }
 
 /// What is kept of the admin token.
@@ -436,6 +396,11 @@ pub trait Store: Send + Sync {
         before_ms: u64,
         limit: u32,
     ) -> Result<u64, StoreError>;
+    async fn put_call(&self, call: &HandedCall) -> Result<(), StoreError>;
+    async fn remove_call(&self, id: &str) -> Result<(), StoreError>;
+    async fn calls(&self) -> Result<Vec<HandedCall>, StoreError>;
+    /// Gives the call to another process. False: it is not that owner's any more.
+    async fn take_call(&self, id: &str, from: &str, to: &str) -> Result<bool, StoreError>;
     /// Durable events with `seq` > `after`, ascending, at most `limit`.
     async fn events(
         &self,

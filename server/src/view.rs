@@ -7,7 +7,7 @@ use crate::service::conversations::{Conversation, Said};
 use crate::service::keys::CreatedKey;
 use crate::service::knowledge::AddedDocument;
 use crate::service::secrets::{Rotated, Which};
-use crate::store::{Agent, Caps, KnowledgeDocument, WidgetKey};
+use crate::store::{Agent, Caps, KnowledgeDocument, Tool, WidgetKey};
 use karta_protocol::{AuthMode, SessionEvent};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -135,6 +135,10 @@ pub struct AgentView {
     pub retention_days: Option<u32>,
     /// `off`, `auto`, `local`, `openai`, `pipecat` or `openai-realtime`.
     pub voice: String,
+    /// For a minute of talk, a decimal; null: nobody has said.
+    #[schema(value_type = Option<String>)]
+    pub voice_minute_price: Option<Money>,
+    pub tools: Vec<Tool>,
     pub upload_enabled: bool,
     pub widget_enabled: bool,
     pub auth_mode: AuthMode,
@@ -288,6 +292,8 @@ impl AgentView {
                 "" => "off".to_owned(),
                 _ => agent.voice,
             },
+            voice_minute_price: agent.voice_minute_price,
+            tools: agent.tools,
             upload_enabled: agent.upload_enabled,
             widget_enabled: agent.widget_enabled,
             auth_mode: agent.auth_mode,

@@ -13,6 +13,7 @@ mod level;
 mod playout;
 pub mod realtime;
 mod resample;
+mod samples;
 mod sentences;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -100,11 +101,19 @@ impl Voices {
 
     /// The realtime engine for a call that is handed over, and its place among all.
     pub fn admit_handed(&self, choice: &str) -> Result<(Line, OwnedSemaphorePermit), Fault> {
-        let line = match self.realtimes.of(choice) {
-            Some(line) => line.map_err(unavailable)?,
-            None => return Err(unavailable("this agent's calls are not handed over")),
-        };
-        Ok((line, self.place()?))
+        Ok((self.line(choice)?, self.place()?))
+    }
+
+    /// The same for a call that goes on already. None: it has no place, and takes none from others.
+    pub fn admit_again(&self, choice: &str) -> Result<(Line, Option<OwnedSemaphorePermit>), Fault> {
+        Ok((self.line(choice)?, self.place().ok()))
+    }
+
+    fn line(&self, choice: &str) -> Result<Line, Fault> {
+        match self.realtimes.of(choice) {
+            Some(line) => line.map_err(unavailable),
+            None => Err(unavailable("this agent's calls are not handed over")),
+        }
     }
 
     fn place(&self) -> Result<OwnedSemaphorePermit, Fault> {
@@ -153,4 +162,6 @@ enum Heard {
     /// At [`HEARD_RATE`].
     Sound(Vec<i16>),
     Silence(Duration),
+    /// Time without a packet: the visitor's pause, or the network's. What it was is said by what comes next.
+    Nothing(Duration),
 }

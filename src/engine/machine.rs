@@ -12,6 +12,7 @@ mod link;
 mod panel;
 mod peer;
 mod receive;
+mod report;
 mod stage;
 mod stream;
 mod verdict;
@@ -175,7 +176,11 @@ impl Machine {
     pub fn update(&mut self, msg: Msg, now: Millis, out: &mut Vec<Effect>) {
         let start = out.len();
         let core = &mut self.core;
-        self.stage.handle(msg, &mut Cx { core, now, out });
+        let mut cx = Cx { core, now, out };
+        self.stage.handle(msg, &mut cx);
+        if let Stage::Panel(panel) = &mut self.stage {
+            panel.tell_state(&mut cx);
+        }
         if std::mem::take(&mut self.core.dirty) {
             // The screen comes before events, focus and requests: it shows the state that they follow from. After a teardown
             // in the same step it comes behind it.

@@ -17,11 +17,76 @@ use karta_protocol::{EventType, SessionEvent, client};
 /// connection that is never there, the adapters included.
 pub const BUILT: bool = cfg!(feature = "realtime");
 
+/// What only the panel with engines holds: in the other there is nothing, and the compiler knows it.
+pub struct Only<T> {
+    #[cfg(feature = "realtime")]
+    held: Option<Box<T>>,
+    #[cfg(not(feature = "realtime"))]
+    held: std::marker::PhantomData<T>,
+}
+
+impl<T> Default for Only<T> {
+    fn default() -> Only<T> {
+        Only {
+            held: Default::default(),
+        }
+    }
+}
+
+#[cfg(feature = "realtime")]
+impl<T: Default> Only<T> {
+    pub fn get_or_make(&mut self) -> Option<&mut T> {
+        Some(self.held.get_or_insert_default())
+    }
+}
+
+#[cfg(feature = "realtime")]
+impl<T> Only<T> {
+    pub fn get(&self) -> Option<&T> {
+        self.held.as_deref()
+    }
+
+    pub fn get_mut(&mut self) -> Option<&mut T> {
+        self.held.as_deref_mut()
+    }
+
+    pub fn take(&mut self) -> Option<Box<T>> {
+        self.held.take()
+    }
+
+    pub fn put(&mut self, held: Box<T>) {
+        self.held = Some(held);
+    }
+}
+
+#[cfg(not(feature = "realtime"))]
+impl<T> Only<T> {
+    pub fn get_or_make(&mut self) -> Option<&mut T> {
+        None
+    }
+
+    pub fn get(&self) -> Option<&T> {
+        None
+    }
+
+    pub fn get_mut(&mut self) -> Option<&mut T> {
+        None
+    }
+
+    pub fn take(&mut self) -> Option<Box<T>> {
+        None
+    }
+
+    pub fn put(&mut self, _: Box<T>) {}
+}
+
 /// A frame of an engine's: an object that came as JSON. A path is names with dots between them.
 pub trait Tree {
     /// Empty: not there, or no text.
     fn text(&self, path: &str) -> String;
     fn truth(&self, path: &str) -> bool;
+    /// 0: not there, or no number of milliseconds.
+    fn number(&self, path: &str) -> u64;
 }
 
 fn is(frame: &dyn Tree, path: &str, word: &str) -> bool {
@@ -64,12 +129,45 @@ pub enum Order<'a> {
 pub enum Out {
     /// Streaming, as the server's own voice would say it.
     Event(Box<SessionEvent>),
-    /// A line that is complete, for the log: `call.said`.
-    Said(Json),
+    /// A line that is complete, for the log.
+    Said(Said),
     /// For the engine.
     Send(Json),
     /// The same, where nothing in it changes.
     SendText(&'static str),
+}
+
+/// `call.said`: what was finally said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    pub id: String,
+    role: &'static str,
+    text: String,
+    interrupted: bool,
+}
+
+impl Said {
+    pub fn nobody(id: String) -> Said {
+        Said {
+            id,
+            role: "",
+            text: String::new(),
+            interrupted: false,
+        }
+    }
+
+    pub fn is_nobodys(&self) -> bool {
+        self.role.is_empty()
+    }
+
+    pub fn event(&self) -> Json {
+        Json::default()
+            .text("type", client::CALL_SAID)
+            .text("id", &self.id)
+            .text("role", self.role)
+            .text("text", &self.text)
+            .truth("interrupted", self.interrupted)
+    }
 }
 
 /// One engine's way of speaking.
@@ -140,14 +238,34 @@ struct Talk {
     heard: usize,
     /// The model writes.
     writes: bool,
-    /// Where what is being spoken begins, or which item of the engine's is being written down.
+    /// Where what is being spoken begins, and which item of the engine's that is; which one the visitor's words are.
     segment: usize,
     item: String,
+    heard_item: String,
+    /// The line was cut, and it is not known yet where.
+    cut: bool,
+    /// Milliseconds that a byte of this voice takes. 0: not known yet.
+    pace: u64,
+    response: Response,
+    /// Another is to follow.
+    again: bool,
     /// The engine uses the newer names of its messages.
     input: bool,
     output: bool,
     now: Millis,
     out: Vec<Out>,
+}
+
+/// What the engine writes, where it has to be asked for it.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Response {
+    #[default]
+    None,
+    Asked,
+    /// Asked for, and stopped before it began.
+    Unwanted,
+    Runs,
+    Cancelled,
 }
 
 impl Talk {
@@ -201,7 +319,7 @@ impl Talk {
             if id.is_empty() {
                 id = self.next();
             }
-            self.said(&id, "user", text, false);
+            self.said(id, "user", text, false);
         }
     }
 
@@ -226,31 +344,39 @@ impl Talk {
         if text.is_empty() {
             return;
         }
-        let id = std::mem::take(&mut self.agent);
-        let mut kept = text.as_str();
+        let kept = if cut { clip(&text, heard) } else { &text };
         if cut {
-            kept = clip(kept, heard);
-            let id = Some(id.clone());
-            self.tell(EventType::VoiceCut, id, "", kept.len(), None);
+            self.tell_cut(kept.len());
         }
-        self.said(&id, "agent", kept, cut);
+        let id = std::mem::take(&mut self.agent);
+        self.said(id, "agent", kept, cut);
+    }
+
+    /// The agent is silent from here on, though its line is not closed yet.
+    fn show_cut(&mut self) {
+        self.tell_cut(self.heard);
+    }
+
+    fn tell_cut(&mut self, heard: usize) {
+        let id = Some(self.agent.clone());
+        self.tell(EventType::VoiceCut, id, "", heard, None);
     }
 
     /// The call ends: what was heard is kept.
     fn finish(&mut self) {
+        self.cut = false;
         self.close(!self.is_heard());
     }
 
-    fn said(&mut self, id: &str, role: &str, text: &str, interrupted: bool) {
+    fn said(&mut self, id: String, role: &'static str, text: &str, interrupted: bool) {
         let text = clip(text.trim_ascii(), REPORT_BYTES);
         if !text.is_empty() {
-            let event = Json::default()
-                .text("type", client::CALL_SAID)
-                .text("id", id)
-                .text("role", role)
-                .text("text", text)
-                .truth("interrupted", interrupted);
-            self.out.push(Out::Said(event));
+            self.out.push(Out::Said(Said {
+                id,
+                role,
+                text: String::from(text),
+                interrupted,
+            }));
         }
     }
 

@@ -13,6 +13,7 @@ mod peer;
 mod random;
 mod refusal;
 mod storage;
+mod tools;
 mod users;
 mod voice;
 mod wire;

@@ -37,6 +37,8 @@ pub struct Words {
     pub answer_failed: &'static str,
     pub sources: &'static str,
     pub person: &'static str,
+    /// What the visitor may answer where a tool asks: yes, no.
+    pub decisions: &'static str,
     /// Status line.
     pub online: &'static str,
     pub connecting: &'static str,

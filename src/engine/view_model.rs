@@ -53,8 +53,10 @@ pub struct PanelView<'a> {
     pub banner: Option<BannerView<'a>>,
     /// Shown over the composer while a call goes on.
     pub call: Option<CallView>,
-    /// Shown while the conversation is empty.
-    pub prompts: &'a [String],
+    /// One a line: what to say while the conversation is empty, or the two answers where a tool asks.
+    pub prompts: &'a str,
+    /// What they are answers to: their accessible name.
+    pub prompted: &'a str,
     pub composer: ComposerView<'a>,
     pub footer: Option<&'a str>,
     pub privacy_notice: Option<&'a str>,

@@ -5,7 +5,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { chromium } from "playwright-core";
-import { cli, seed, startServer } from "../../scripts/server.mjs";
+import { cli, seed, seedAgent, startServer } from "../../scripts/server.mjs";
 import { serveFiles } from "../../scripts/static.mjs";
 import { startCoturn } from "./harness/coturn.mjs";
 import { startModel } from "./harness/llm.mjs";
@@ -29,6 +29,7 @@ export const inFolder = (name) => { folder = name; };
  * test(name, options?, run)   options: root (folder to serve; default the case's own), model (true: agent on the stand-in model), long (only with --long),
  * headers(url) (of the customer's pages), rewrite(html, url) (a customer's page with a mistake in it), origins(site) (the key's allowlist; default the site's), greeting, network (true: failed requests are expected),
  * engine (`pipecat` or `openai`: the agent is talked to by it), context (Playwright's options), timeoutMs, turn ({secret, transports?, serverSecret?}: a real coturn, and a server that knows its secret or believes in another),
+ * waits (true: it takes long and does little, so it runs beside the others),
  * browser (launchBrowser's options: the test gets a browser of its own).
  */
 export function test(name, options, run) {
@@ -38,7 +39,7 @@ export function test(name, options, run) {
 
 /** `microphone`: a recording that is heard once in place of Chromium's own beeps; `device` false: a machine without any. */
 export async function launchBrowser({ microphone, device = true, flags = [] } = {}) {
-  const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+  const names = ["chromium-headless-shell", "chrome-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
   const found = process.env.CHROMIUM ?? names.flatMap((n) => process.env.PATH.split(":").map((dir) => path.join(dir, n))).find((file) => fs.existsSync(file));
   if (!found) throw new Error("no Chromium: install it, or set CHROMIUM");
   return chromium.launch({
@@ -51,6 +52,28 @@ export async function launchBrowser({ microphone, device = true, flags = [] } = 
       ...(microphone ? [`--use-file-for-fake-audio-capture=${microphone}%noloop`] : []), ...flags,
     ],
   });
+}
+
+/**
+ * {data, agentId}: a data folder with this agent and its documents, to be copied by each test that starts from it. Made once, on the command line:
+ * for each test anew, that would be a twelfth of the time of all.
+ */
+async function owned(agentArgs, knowledge) {
+  const wanted = JSON.stringify([agentArgs, knowledge]);
+  if (!owners.has(wanted)) owners.set(wanted, (async () => {
+    const data = fs.mkdtempSync(path.join(ownersDir(), "data-"));
+    return { data, agentId: await seedAgent(SERVER, data, { name: "Juniper", agentArgs, knowledge }) };
+  })());
+  return owners.get(wanted);
+}
+const owners = new Map();
+let ownersIn;
+function ownersDir() {
+  if (!ownersIn) {
+    ownersIn = fs.mkdtempSync(path.join(os.tmpdir(), "karta-e2e-owners-"));
+    process.once("exit", () => fs.rmSync(ownersIn, { recursive: true, force: true }));
+  }
+  return ownersIn;
 }
 
 /** Everything one test needs; `close` ends it all. */
@@ -73,13 +96,11 @@ export async function makeWorld(shared, { folder, options }) {
   const site = await serveFiles(options.root ? path.join(ROOT, options.root) : folder, {
     values: () => ({ host: (running ?? down).http, key: seeded.key }), headers: options.headers, rewrite: options.rewrite,
   });
+  const agentArgs = ["--runtime", options.model ? "openai" : "builtin", "--greeting", options.greeting ?? "Hello! Ask me anything.", ...(engine ? ["--voice", options.engine === "pipecat" ? "pipecat" : "openai-realtime"] : []), ...(options.agentArgs ?? [])];
+  const { data, agentId } = await owned(agentArgs, options.model ? [] : fs.readdirSync(KNOWLEDGE).map((f) => path.join(KNOWLEDGE, f)));
+  fs.cpSync(data, dir, { recursive: true });
   running = await startServer(SERVER, { dataDir: dir, env });
-  seeded = await seed(SERVER, dir, {
-    name: "Juniper",
-    agentArgs: ["--runtime", options.model ? "openai" : "builtin", "--greeting", options.greeting ?? "Hello! Ask me anything.", ...(engine ? ["--voice", options.engine === "pipecat" ? "pipecat" : "openai-realtime"] : []), ...(options.agentArgs ?? [])],
-    knowledge: options.model ? [] : fs.readdirSync(KNOWLEDGE).map((f) => path.join(KNOWLEDGE, f)),
-    origins: options.origins ? options.origins(site.origin) : [site.origin],
-  });
+  seeded = await seed(SERVER, dir, { name: "Juniper", agentId, origins: options.origins ? options.origins(site.origin) : [site.origin] });
 
   const contexts = [];
   const tabs = [];
@@ -111,7 +132,7 @@ export async function makeWorld(shared, { folder, options }) {
   };
   /** A new visitor: a browser profile of their own. */
   const visitor = async (contextOptions = {}) => {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options.context, ...contextOptions });
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", ...options.context, ...contextOptions });
     contexts.push(context);
     return {
       context,

@@ -1,14 +1,19 @@
 // Runs tests/e2e: one line a test, then "N passed, N failed".
-//   node tests/e2e/run.mjs [--long] [part of a name…]
+//   node tests/e2e/run.mjs [--long] [--lanes 2] [--times 1] [part of a name…]
+// Tests mostly wait (a call takes as long as what is said in it), so two run at a time, each with a server, a page and a browser of its own.
+// Those of one folder run one after the other. A lane more has those that do little but wait (`waits`). --times runs each test that often: what is new must hold twenty times.
 // A failed test leaves a screenshot of each tab in .karta/test/.
 import fs from "node:fs";
 import path from "node:path";
+import { parseArgs } from "node:util";
 import { inFolder, launchBrowser, makeWorld, SERVER, tests } from "./harness.mjs";
 
 const HERE = import.meta.dirname;
 const SHOTS = path.resolve(HERE, "../../.karta/test");
-const long = process.argv.includes("--long");
-const wanted = process.argv.slice(2).filter((arg) => !arg.startsWith("--"));
+const { values: { long, lanes, times }, positionals: wanted } = parseArgs({
+  allowPositionals: true,
+  options: { long: { type: "boolean", default: false }, lanes: { type: "string", default: "2" }, times: { type: "string", default: "1" } },
+});
 const TEST_TIMEOUT_MS = 60_000;
 
 if (!fs.existsSync(SERVER)) {
@@ -22,6 +27,19 @@ for (const name of fs.readdirSync(HERE).sort()) {
   await import(path.join(folder, "test.mjs"));
 }
 const chosen = tests.filter((t) => (long || !t.options.long) && (!wanted.length || wanted.some((w) => t.name.includes(w))));
+/** Folders, as long ones first as these are known: so no lane is left alone with one. */
+const LONG = ["engine pipecat", "voice", "engine openai", "fuzz", "reload", "turn"];
+const weight = (name) => LONG.indexOf(name) + 1 || LONG.length + 1;
+/** Those of each engine are as many as those of a folder. */
+const folderOf = ({ folder, options }) => [path.basename(folder), options.engine].filter(Boolean).join(" ");
+/** Folder by folder, all of it as often as wanted. */
+function queueOf(tests) {
+  const folders = [...new Set(tests.map(folderOf))].sort((a, b) => weight(a) - weight(b)).map((name) => tests.filter((t) => folderOf(t) === name));
+  return Array.from({ length: Number(times) }, () => folders).flat();
+}
+const idles = (t) => lanes > 1 && Boolean(t.options.waits);
+const busy = queueOf(chosen.filter((t) => !idles(t)));
+const waiting = queueOf(chosen.filter(idles));
 
 async function runOne(browser, test) {
   const world = await makeWorld(browser, test);
@@ -47,18 +65,27 @@ async function runOne(browser, test) {
   }
 }
 
-const browser = await launchBrowser();
 let failed = 0;
-for (const test of chosen) {
-  const start = Date.now();
-  try {
-    await runOne(browser, test);
-    console.log(`ok    ${test.name} (${Date.now() - start} ms)`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAIL  ${test.name} (${Date.now() - start} ms)\n${error.stack ?? error}\n${error.details ?? ""}`);
+/** Takes folders from a queue until it is empty. */
+async function lane(queue) {
+  if (!queue.length) return;
+  const browser = await launchBrowser();
+  for (let tests = queue.shift(); tests; tests = queue.shift()) {
+    for (const test of tests) {
+      const start = Date.now();
+      try {
+        await runOne(browser, test);
+        console.log(`ok    ${test.name} (${Date.now() - start} ms)`);
+      } catch (error) {
+        failed += 1;
+        console.log(`FAIL  ${test.name} (${Date.now() - start} ms)\n${error.stack ?? error}\n${error.details ?? ""}`);
+      }
+    }
   }
+  await browser.close();
 }
-await browser.close();
-console.log(`${chosen.length - failed} passed, ${failed} failed`);
-process.exit(failed || !chosen.length ? 1 : 0);
+
+await Promise.all([...Array.from({ length: Math.min(Number(lanes), busy.length) }, () => lane(busy)), lane(waiting)]);
+const count = chosen.length * Number(times);
+console.log(`${count - failed} passed, ${failed} failed`);
+process.exit(failed || !count ? 1 : 0);

@@ -3,6 +3,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { launchBrowser, makeWorld, until } from "./harness.mjs";
+import { startShop } from "./harness/shop.mjs";
 
 const [out = ".karta/shots", ...wanted] = process.argv.slice(2);
 const SCREENS = [["desktop", { width: 1280, height: 800 }, false], ["phone", { width: 390, height: 844 }, true]];
@@ -99,6 +100,28 @@ const STATES = {
     await tab.sees("user", "I type while", ["sending"]);
     await until(() => tab.panel.getByText(/keep trying|reconnecting|offline/i).count(), "words about it", 30_000);
   },
+  "tool-asks": async ({ tab, model, world }) => {
+    await startShop(world);
+    await tab.openPanel();
+    model.hold();
+    await tab.say("My order K-1042 came too late. Please cancel it.");
+    const call = await model.nextCall();
+    call.write("I am sorry about that. I can cancel it for you.");
+    call.wants("cancel_order", { order: "K-1042", reason: "came too late" });
+    await tab.sees("system", "K-1042");
+  },
+  "tool-done": async ({ tab, model, world }) => {
+    await startShop(world, { confirm: false });
+    await tab.openPanel();
+    model.hold();
+    await tab.say("My order K-1042 came too late. Please cancel it.");
+    (await model.nextCall()).wants("cancel_order", { order: "K-1042" });
+    await tab.sees("system", "✓");
+    const call = await model.nextCall();
+    call.write("It is cancelled. You have your money back within five working days.");
+    call.end();
+    await tab.sees("agent", "cancelled");
+  },
   "voice-connecting": async ({ tab }) => {
     await tab.page.evaluate(() => { navigator.mediaDevices.getUserMedia = () => new Promise(() => {}); });
     await tab.openPanel();
@@ -112,7 +135,7 @@ const STATES = {
   "voice-thinking": async ({ tab, model }) => {
     model.hold();
     await callUp(tab);
-    await tab.sees("user", "what are your opening hours", ["sent"], 30_000);
+    await tab.sees("user", "hours", ["sent"], 30_000);
     await tab.panel.locator('.call[data-state="thinking"]').waitFor();
   },
   "voice-speaking": async ({ tab, model }) => {
@@ -172,7 +195,7 @@ for (const [state, reach] of Object.entries(STATES)) {
       let tab;
       try {
         tab = await (await world.tab()).load("/index.html");
-        await reach({ tab, model: world.model, server: world.server });
+        await reach({ tab, model: world.model, server: world.server, world });
       } catch (error) {
         failed += 1;
         console.error(`${file}: ${error.message}`);

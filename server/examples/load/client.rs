@@ -76,7 +76,9 @@ impl Api {
         link.until("an open channel", |link| link.open).await?;
         link.connect_ms = began.elapsed().as_secs_f64() * 1_000.0;
         link.send(r#"{"type":"hello","after":0}"#)?;
+        let opened = Instant::now();
         link.until_frame("session.synced").await?;
+        link.synced_ms = opened.elapsed().as_secs_f64() * 1_000.0;
         Ok(link)
     }
 }
@@ -126,6 +128,8 @@ pub struct Link {
     pub open: bool,
     pub ended: bool,
     pub connect_ms: f64,
+    /// From the open channel to the end of the log.
+    pub synced_ms: f64,
     pub frames: VecDeque<(Instant, String)>,
     pub seen: Seen,
     /// Some packets as they left, for whoever wants to send them again.
@@ -159,6 +163,7 @@ impl Link {
             open: false,
             ended: false,
             connect_ms: 0.0,
+            synced_ms: 0.0,
             frames: VecDeque::new(),
             seen: Seen::default(),
             sample: Vec::new(),
@@ -273,6 +278,13 @@ impl Link {
         writer.write(pt, now, time, payload)?;
         self.seen.packets_sent += 1;
         Ok(())
+    }
+
+    /// Says goodbye, so that the server need not find out by silence.
+    pub async fn close(mut self) {
+        if self.rtc.close().is_ok() {
+            let _ = self.drain().await;
+        }
     }
 
     async fn drain(&mut self) -> Result<Instant, Failure> {

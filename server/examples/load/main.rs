@@ -6,9 +6,11 @@
 //! cores one belongs to each, so the figures are what the server does with about one of them.
 
 mod client;
+mod memory;
 #[expect(dead_code, reason = "the fuzz test uses more of it")]
 mod process;
 mod provider;
+mod stairs;
 mod usage;
 
 use client::{Api, Failure, Link, Pace, Seen, Visitor};
@@ -25,9 +27,6 @@ const ORIGIN: &str = "https://load.example";
 /// Connections that are being made at once.
 const AT_ONCE: usize = 16;
 const MEASURE: Duration = Duration::from_secs(8);
-/// A step of the staircase is too high where a packet in a hundred is later than this, or lost.
-const LATE_MS: f64 = 50.0;
-const LOST_MAX: f64 = 0.01;
 /// Longer than any step lasts, ten seconds a sentence.
 const ANSWER: &str = "One two three. Two three four. Three four five. Four five six. Five six seven. Six seven eight. Seven eight nine. Eight nine ten.";
 const QUESTION: &[u8] = include_bytes!("../../../fixtures/voice/opening-hours.wav");
@@ -58,63 +57,87 @@ impl Options {
     }
 }
 
+/// A server of its own, with its data.
+struct Stand {
+    server: Process,
+    api: Api,
+    _data: tempfile::TempDir,
+}
+
+impl Stand {
+    async fn start(options: &Options, provider: &str) -> Result<Stand, Failure> {
+        let data = tempfile::tempdir()?;
+        let variables = [
+            ("KARTA_LOG", "warn"),
+            ("KARTA_LIMITS", "off"),
+            ("KARTA_MAX_CALLS", "5000"),
+            ("OPENAI_BASE_URL", provider),
+            ("OPENAI_API_KEY", "sk-load"),
+            ("OPENAI_STT_MODEL", "stand-in"),
+            ("OPENAI_TTS_MODEL", "stand-in"),
+        ];
+        let server = Process::start(&options.server, data.path(), &variables).await?;
+        let api = Api {
+            http: reqwest::Client::new(),
+            base: format!("{}/api/v1/widget", server.http),
+            origin: ORIGIN.into(),
+            key: server.seed(ORIGIN).await?,
+        };
+        Ok(Stand {
+            server,
+            api,
+            _data: data,
+        })
+    }
+
+    async fn stop(self) -> Result<(), Failure> {
+        let log = self.server.stop().await?;
+        match log.contains("panicked") {
+            true => Err(format!("the server panicked:\n{log}").into()),
+            false => Ok(()),
+        }
+    }
+}
+
 /// One core for the clients, so that the other is the server's.
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> Result<(), Failure> {
     let options = Options::read()?;
-    let data = tempfile::tempdir()?;
     let provider = provider::start(ANSWER).await?;
-    let server = Process::start(
-        &options.server,
-        data.path(),
-        &[
-            ("KARTA_LOG", "warn"),
-            ("KARTA_LIMITS", "off"),
-            ("KARTA_MAX_CALLS", "5000"),
-            ("OPENAI_BASE_URL", &provider),
-            ("OPENAI_API_KEY", "sk-load"),
-            ("OPENAI_STT_MODEL", "stand-in"),
-            ("OPENAI_TTS_MODEL", "stand-in"),
-        ],
+    println!("| | |\n|---|---|");
+    // Memory on a server that has held nothing before: what an allocator keeps of earlier sessions would hide what later ones take.
+    let stand = Stand::start(&options, &provider).await?;
+    let light = memory::weigh(&stand.api, &stand.server).await?;
+    let steady = memory::soak(
+        &stand.api,
+        &stand.server,
+        if options.quick { 3 } else { memory::ROUNDS },
     )
     .await?;
-    let api = Api {
-        http: reqwest::Client::new(),
-        base: format!("{}/api/v1/widget", server.http),
-        origin: ORIGIN.into(),
-        key: server.seed(ORIGIN).await?,
-    };
-    println!("| | |\n|---|---|");
-    idle_and_chatting(&api, &server, options.idle).await?;
-    answer_time(&api, if options.quick { 2 } else { 8 }).await?;
+    stand.stop().await?;
+    let stand = Stand::start(&options, &provider).await?;
+    let (api, server) = (&stand.api, &stand.server);
+    first_contact(api, if options.quick { 20 } else { 100 }).await?;
+    idle_and_chatting(api, server, options.idle).await?;
+    answer_time(api, if options.quick { 2 } else { 8 }).await?;
+    until_empty(api, server).await?;
     let (listening, talking): (&[usize], &[usize]) = match options.quick {
         true => (&[20], &[10]),
         false => (
             &[50, 100, 150, 200, 300, 400, 500],
-            &[10, 20, 30, 40, 60, 80, 100, 120],
+            &[20, 40, 60, 80, 100, 120, 150, 200],
         ),
     };
-    staircase(
-        &api,
-        &server,
-        "a call listens (50 packets/s in, detector on)",
-        listening,
-        false,
-    )
-    .await?;
-    staircase(
-        &api,
-        &server,
-        "the agent speaks all the time (50 packets/s each way)",
-        talking,
-        true,
-    )
-    .await?;
-    let log = server.stop().await?;
-    if log.contains("panicked") {
-        return Err(format!("the server panicked:\n{log}").into());
+    let name = "a call listens (50 packets/s in, detector on)";
+    stairs::climb(api, server, name, listening, false).await?;
+    let name = "the agent speaks all the time (50 packets/s each way)";
+    stairs::climb(api, server, name, talking, true).await?;
+    stand.stop().await?;
+    match (light, steady) {
+        (true, true) => Ok(()),
+        (false, _) => Err("a session weighs more than its budget (bench/budgets.json)".into()),
+        (_, false) => Err("the server keeps memory of calls that are over".into()),
     }
-    Ok(())
 }
 
 fn row(name: &str, value: impl std::fmt::Display) {
@@ -201,6 +224,30 @@ fn pongs(seen: &[Seen]) -> Vec<f64> {
     seen.iter().flat_map(|seen| seen.pongs_ms.clone()).collect()
 }
 
+/// As a visitor's first click on the launcher: token, session, offer, and the channel, one visitor after the other.
+async fn first_contact(api: &Api, n: usize) -> Result<(), Failure> {
+    let mut times = Vec::new();
+    for _ in 0..n {
+        let began = Instant::now();
+        let visitor = api.visitor().await?;
+        let link = api.connect(&visitor).await?;
+        // What follows the channel's opening is not the click's.
+        let synced = began.elapsed().as_secs_f64() * 1_000.0;
+        times.push(synced - link.synced_ms);
+        link.close().await;
+    }
+    row(
+        "click → data channel (token, session, offer, ICE, DTLS), one at a time, ms p50 / p95 / p99",
+        format!(
+            "{:.1} / {:.1} / {:.1}",
+            percentile(&times, 50.0),
+            percentile(&times, 95.0),
+            percentile(&times, 99.0)
+        ),
+    );
+    Ok(())
+}
+
 async fn idle_and_chatting(api: &Api, server: &Process, n: usize) -> Result<(), Failure> {
     // Warm: the first sessions bring in what all share.
     let (warm, _) = open(api, 8).await?;
@@ -214,7 +261,7 @@ async fn idle_and_chatting(api: &Api, server: &Process, n: usize) -> Result<(), 
     row("offer → channel open, ms p50 / p99", two(&connects));
     let rss = Usage::of(server.id())?.rss_kb.saturating_sub(before.rss_kb);
     row(
-        "memory of an idle session, kB",
+        &format!("memory of {n} idle sessions, kB each"),
         format!("{:.0}", rss as f64 / n as f64),
     );
     let (visitors, links): (Vec<Visitor>, Vec<Link>) = links.into_iter().unzip();
@@ -300,73 +347,11 @@ async fn answer_time(api: &Api, rounds: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Opens more and more calls until packets are late.
-async fn staircase(
-    api: &Api,
-    server: &Process,
-    name: &str,
-    steps: &[usize],
-    answered: bool,
-) -> Result<(), Failure> {
-    println!(
-        "\n| {name}: calls | packets in, ms p50 / p99 | lost, % | pong, ms p50 / p99 | server, % of a core | a call, % of a core | memory of a call, kB | load client, % of a core |\n|---|---|---|---|---|---|---|---|"
-    );
-    let hum: Vec<i16> = (0..SPOKEN_RATE)
-        .map(|n| {
-            ((f64::from(n) * 440.0 * std::f64::consts::TAU / f64::from(SPOKEN_RATE)).sin()
-                * 4_000.0) as i16
-        })
-        .collect();
-    let pace = Pace {
-        ping_every: Some(Duration::from_secs(1)),
-        // A hum keeps the voice detector at work, and now and then passes for a word: over the agent it would cut it.
-        audio: packets(&if answered { vec![0; hum.len()] } else { hum }),
-    };
-    let mut held = 0;
-    for &calls in steps {
-        let before = Usage::of(server.id())?;
-        let (links, _) = open(api, calls).await?;
-        let mut links: Vec<Link> = links.into_iter().map(|(_, link)| link).collect();
-        for link in &mut links {
-            link.send(r#"{"type":"voice.start"}"#)?;
-            if answered {
-                // What is being written when a call begins is read, not spoken.
-                link.until_frame("listening").await?;
-                link.send(r#"{"type":"user.message","id":"m1","text":"count"}"#)?;
-            }
-        }
-        // Until all talk.
-        let (links, ..) = measure(links, pace.clone(), server, Duration::from_secs(3)).await?;
-        let (links, seen, cpu, own) = measure(links, pace.clone(), server, MEASURE).await?;
-        let rss = Usage::of(server.id())?.rss_kb.saturating_sub(before.rss_kb);
-        let delays: Vec<f64> = seen.iter().flat_map(Seen::delays_ms).collect();
-        let came: usize = seen.iter().map(|seen| seen.transits_ms.len()).sum();
-        let lost: u64 = seen.iter().map(Seen::lost).sum();
-        let lost = lost as f64 / (came as f64 + lost as f64).max(1.0);
-        let pongs = pongs(&seen);
-        println!(
-            "| {calls} | {} | {:.2} | {} | {cpu:.0} | {:.2} | {:.0} | {own:.0} |",
-            if answered { two(&delays) } else { "–".into() },
-            lost * 100.0,
-            two(&pongs),
-            cpu / calls as f64,
-            rss as f64 / calls as f64,
-        );
-        drop(links);
-        if answered && came < calls * 300 {
-            println!("\nOnly {came} packets came.");
-            break;
-        }
-        let late = if answered { &delays } else { &pongs };
-        if percentile(late, 99.0) >= LATE_MS || lost > LOST_MAX {
-            break;
-        }
-        held = calls;
-        // The next step begins with an empty house.
-        until_empty(api, server).await?;
+/// Everybody goes.
+async fn close(links: impl IntoIterator<Item = Link>) {
+    for link in links {
+        link.close().await;
     }
-    println!("\nHeld with 99 of 100 packets less than {LATE_MS} ms late: {held} calls.");
-    Ok(())
 }
 
 /// Waits until the server has noticed that everybody is gone.

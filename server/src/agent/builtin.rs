@@ -12,12 +12,14 @@ use karta_protocol::Source;
 use rank::Confidence;
 use std::sync::Arc;
 use std::time::Duration;
+use wording::Wording;
 
 pub mod courtesy;
 mod quote;
 pub mod rank;
 #[cfg(test)]
 mod tests;
+mod wording;
 
 /// Between two words: quick, but visibly written rather than thrown.
 const PACE: Duration = Duration::from_millis(4);
@@ -64,11 +66,12 @@ impl Builtin {
         if draft.paragraphs.is_empty() {
             draft.unknown = true;
             draft.offer_person = true;
-            draft.paragraphs.push(if missed && !questions.is_empty() {
-                "I'm sorry, I don't know that. I couldn't find it in our documents. Would you like to ask a person?".into()
-            } else {
-                "I'm not sure what you mean. Could you ask in other words, or would you like to talk to a person?".into()
-            });
+            let words = wording(turn);
+            let words = match missed && !questions.is_empty() {
+                true => words.unknown,
+                false => words.unclear,
+            };
+            draft.paragraphs.push(words.into());
         }
         Ok(draft)
     }
@@ -112,9 +115,7 @@ impl Builtin {
                 Confidence::Sure => words,
                 Confidence::Unsure => {
                     draft.offer_person = true;
-                    format!(
-                        "I'm not sure that this is what you mean. The closest I found:\n\n{words}"
-                    )
+                    format!("{}\n\n{words}", wording(turn).unsure)
                 }
             });
             let source = Source {
@@ -130,30 +131,18 @@ impl Builtin {
 
     async fn courteous(&self, turn: &Turn, courtesy: Courtesy) -> Result<Draft, AgentFailure> {
         let mut draft = Draft::default();
-        let name = turn.agent.name.trim();
-        let text = match courtesy {
-            Courtesy::Greeting => "Hello! What would you like to know?".into(),
-            Courtesy::Thanks => {
-                "You're welcome! Is there anything else you would like to know?".into()
-            }
-            Courtesy::Goodbye => "Goodbye, and have a good day!".into(),
-            Courtesy::HowAreYou => "I'm fine, thank you! What would you like to know?".into(),
-            Courtesy::Agreement => "All right. Ask me whatever you would like to know.".into(),
-            Courtesy::WhoAreYou => format!(
-                "I'm {}, an automatic assistant. I answer from our own documents, and I can offer you a person when I don't know something.",
-                if name.is_empty() { "Karta" } else { name }
-            ),
-            Courtesy::Person => {
-                draft.offer_person = true;
-                "Of course. I can pass this conversation on to a person.".into()
-            }
-            Courtesy::Help => self.topics(turn).await?,
+        let words = wording(turn);
+        draft.offer_person = courtesy == Courtesy::Person;
+        let text = match words.courtesy(courtesy) {
+            Some(text) => text.to_owned(),
+            None if courtesy == Courtesy::WhoAreYou => words.who(turn.agent.name.trim()),
+            None => self.topics(turn, words).await?,
         };
         draft.paragraphs.push(text);
         Ok(draft)
     }
 
-    async fn topics(&self, turn: &Turn) -> Result<String, AgentFailure> {
+    async fn topics(&self, turn: &Turn, words: &Wording) -> Result<String, AgentFailure> {
         let documents = self
             .store
             .documents(&turn.agent.account)
@@ -169,9 +158,9 @@ impl Builtin {
             .map(|d| format!("- {}", d.title))
             .collect();
         Ok(if topics.is_empty() {
-            "Ask me anything about us, and I'll look it up.".into()
+            words.no_topics.into()
         } else {
-            format!("You can ask me about:\n\n{}", topics.join("\n"))
+            format!("{}\n\n{}", words.topics, topics.join("\n"))
         })
     }
 
@@ -213,6 +202,15 @@ fn acknowledged(files: &[Attachment]) -> Option<String> {
         "Thank you, I have kept {}. I cannot read files or look at pictures myself, but a person who reads this conversation can.",
         names.join(", ")
     ))
+}
+
+fn wording(turn: &Turn) -> &'static Wording {
+    let asked = turn.questions.iter().rev().map(String::as_str);
+    let before = turn.history.iter().rev().filter_map(|line| match line {
+        Line::Visitor(text) => Some(text.as_str()),
+        Line::Agent(_) | Line::Reported(_) => None,
+    });
+    Wording::of(asked.chain(before))
 }
 
 async fn write(text: &str, sink: &dyn Sink) {

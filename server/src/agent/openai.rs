@@ -1,27 +1,33 @@
 //! The `openai` runtime: streams from any OpenAI-compatible `POST {base}/chat/completions` (OpenAI, Ollama, vLLM, llama.cpp,
 //! LM Studio, LiteLLM, OpenRouter). Reads leniently, because "compatible" means something else to each of them.
-//! Tools are not offered to the model yet.
+//! The owner's tools are offered to the model; what it wants done is carried out ([`tools`]), and it is asked again with what came of it.
 
 use super::builtin::{courtesy, rank};
 use super::{ANSWER_MAX_BYTES, AgentFailure, Answer, Line, Runtime, Sink, Turn, tokens_in};
+use crate::outbound::{self, Trouble, Verdict};
 use crate::store::{Found, Store};
 use async_trait::async_trait;
 use chunk::{Chunk, Completion, Reader};
 use futures::StreamExt as _;
 use karta_protocol::{Source, Usage};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode};
+use rounds::{Said, Scribe, Spent};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
+use tools::Tools;
 use url::Url;
 
 mod chunk;
 mod config;
 mod prompt;
+mod rounds;
 pub(crate) mod sse;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 pub use config::{OpenAiConfig, Patience, Secret};
 
@@ -32,44 +38,101 @@ const PASSAGES: usize = 6;
 
 pub struct OpenAi {
     store: Arc<dyn Store>,
-    url: Result<Url, String>,
+    /// Where its chat is, and the key that it wants. Err: what is wrong with either.
+    target: Result<(Url, HeaderMap), String>,
     config: OpenAiConfig,
     patience: Patience,
     client: reqwest::Client,
+    tools: Tools,
 }
 
 impl OpenAi {
     pub fn new(store: Arc<dyn Store>, config: OpenAiConfig, patience: Patience) -> Self {
-        let client = reqwest::Client::builder()
-            .connect_timeout(patience.connect)
-            // A redirect would carry the key to wherever it points.
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("karta-server/", env!("CARGO_PKG_VERSION")))
-            .build()
-            // Only a broken TLS set-up of the machine fails here, at start, where it is seen.
-            .expect("the HTTP client can be built");
+        let headers = outbound::bearer(config.api_key.as_ref(), "OPENAI_API_KEY");
+        let url = outbound::endpoint(&config.base_url, "/chat/completions");
+        // Only a broken TLS set-up of the machine fails here, at start, where it is seen.
+        let client = outbound::client(patience.connect).expect("the HTTP client can be built");
         Self {
+            tools: Tools::new(client.clone(), config.tool_secret.clone()),
             store,
-            url: config::endpoint(&config.base_url),
+            target: url.and_then(|url| headers.map(|headers| (url, headers))),
             config,
             patience,
             client,
         }
     }
 
-    async fn request(
+    /// Asks, round after round, until the model has nothing more to be done.
+    async fn converse(
         &self,
         turn: &Turn,
         found: &Found,
         sink: &dyn Sink,
-    ) -> Result<Response, AgentFailure> {
+    ) -> Result<Option<Usage>, AgentFailure> {
         let mut body = prompt::body(turn, found, &self.config.model);
+        let rounds = prompt::rounds(turn);
+        let mut spent = Spent::default();
+        let mut said = Said::default();
+        let mut added = 0;
+        for round in 1..=rounds {
+            if round > 1 && round == rounds {
+                body["tool_choice"] = json!("none");
+            }
+            let before = said.text.len();
+            let scribe = Scribe::new(sink, &mut said);
+            let completion = self.ask(&mut body, &mut spent, &scribe).await?;
+            if completion.wishes.is_empty() || round == rounds || said.text.len() > ANSWER_MAX_BYTES
+            {
+                break;
+            }
+            let mut wishes = completion.wishes;
+            added += tools::tidy(&mut wishes) + said.text.len() - before;
+            if added > tools::ADDED_MAX_BYTES {
+                tracing::warn!(session = turn.session, "the model asks tools without end");
+                break;
+            }
+            let mut done = Vec::with_capacity(wishes.len());
+            for wish in wishes {
+                let answer = self.tools.carry_out(turn, &wish, sink).await?;
+                let answer = tools::fitted(answer, tools::ADDED_MAX_BYTES - added);
+                added += answer.len();
+                done.push((wish, answer));
+            }
+            prompt::add_round(&mut body, &said.text[before..], &done);
+            said.pause();
+        }
+        Ok(spent.counted())
+    }
+
+    /// One question to the model.
+    async fn ask(
+        &self,
+        body: &mut Value,
+        spent: &mut Spent,
+        scribe: &Scribe<'_>,
+    ) -> Result<Completion, AgentFailure> {
         // Until the provider counts: from here on it works for us, whatever becomes of the answer.
-        sink.spent(Usage {
-            input_tokens: tokens_in(&body["messages"].to_string()),
-            output_tokens: 0,
-        });
-        let mut response = self.post(&body).await?;
+        let tools = body.get("tools").map(Value::to_string).unwrap_or_default();
+        let estimate = tokens_in(&body["messages"].to_string()) + tokens_in(&tools);
+        scribe.sink().spent(spent.and(estimate));
+        let response = self.request(body).await?;
+        if let Err(failure) = refused(&response) {
+            // Nothing was done for us, so nothing was spent.
+            scribe.sink().spent(spent.so_far);
+            return Err(failure);
+        }
+        let completion = if outbound::kind(&response).starts_with("application/json") {
+            whole(response, self.patience.first, scribe).await?
+        } else {
+            self.stream(response, scribe).await?
+        };
+        spent.add(estimate, &completion, scribe);
+        scribe.sink().spent(spent.so_far);
+        Ok(completion)
+    }
+
+    async fn request(&self, body: &mut Value) -> Result<Response, AgentFailure> {
+        let mut response = self.post(body).await?;
         for shape in prompt::OTHER_SHAPES {
             if !matches!(
                 response.status(),
@@ -77,23 +140,15 @@ impl OpenAi {
             ) {
                 break;
             }
-            shape(&mut body);
-            response = self.post(&body).await?;
+            shape(body);
+            response = self.post(body).await?;
         }
         Ok(response)
     }
 
-    async fn post(&self, body: &serde_json::Value) -> Result<Response, AgentFailure> {
-        let url = self.url.clone().map_err(AgentFailure::Misconfigured)?;
-        let mut headers = HeaderMap::new();
-        if let Some(key) = &self.config.api_key {
-            let mut value =
-                HeaderValue::from_str(&format!("Bearer {}", key.expose())).map_err(|_| {
-                    AgentFailure::Misconfigured("OPENAI_API_KEY is not a header value".into())
-                })?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
+    async fn post(&self, body: &Value) -> Result<Response, AgentFailure> {
+        let target = self.target.clone();
+        let (url, headers) = target.map_err(AgentFailure::Misconfigured)?;
         let sending = self.client.post(url).headers(headers).json(body).send();
         match timeout(self.patience.first, sending).await {
             Ok(sent) => sent.map_err(|error| failure(&error)),
@@ -104,7 +159,7 @@ impl OpenAi {
     async fn stream(
         &self,
         response: Response,
-        sink: &dyn Sink,
+        scribe: &Scribe<'_>,
     ) -> Result<Completion, AgentFailure> {
         let mut reader = Reader::default();
         let mut bytes = response.bytes_stream();
@@ -118,10 +173,10 @@ impl OpenAi {
             for chunk in reader.read(&piece)? {
                 match chunk {
                     Chunk::Text(text) => {
-                        sink.text(&text);
+                        scribe.text(&text);
                         wait = self.patience.idle;
                     }
-                    Chunk::Thought => sink.thinking(),
+                    Chunk::Thought => scribe.sink().thinking(),
                 }
             }
             if reader.length() > ANSWER_MAX_BYTES {
@@ -130,7 +185,7 @@ impl OpenAi {
         }
         for chunk in reader.finish()? {
             if let Chunk::Text(text) = chunk {
-                sink.text(&text);
+                scribe.text(&text);
             }
         }
         Ok(reader.completion())
@@ -142,7 +197,7 @@ impl Runtime for OpenAi {
     fn at_most(&self, turn: &Turn, unwritten: usize) -> Usage {
         Usage {
             input_tokens: prompt::tokens_at_most(turn, unwritten),
-            output_tokens: u64::from(turn.agent.max_tokens()),
+            output_tokens: prompt::rounds(turn) as u64 * u64::from(turn.agent.max_tokens()),
         }
     }
 
@@ -158,22 +213,9 @@ impl Runtime for OpenAi {
             )
             .await
             .map_err(|e| AgentFailure::Broken(e.to_string()))?;
-        let asking = async {
-            let response = self.request(&turn, &found, sink).await?;
-            if let Err(failure) = refused(&response) {
-                // Nothing was done for us, so nothing was spent.
-                sink.spent(Usage::default());
-                return Err(failure);
-            }
-            if is_json(&response) {
-                whole(response, self.patience.first, sink).await
-            } else {
-                self.stream(response, sink).await
-            }
-        };
-        let mut asking = std::pin::pin!(asking);
-        let completion = match timeout(QUIET, asking.as_mut()).await {
-            Ok(completion) => completion?,
+        let mut asking = std::pin::pin!(self.converse(&turn, &found, sink));
+        let usage = match timeout(QUIET, asking.as_mut()).await {
+            Ok(usage) => usage?,
             Err(_) => {
                 sink.thinking();
                 asking.await?
@@ -182,10 +224,7 @@ impl Runtime for OpenAi {
         Ok(Answer {
             sources: sources(&found),
             offer_person: courtesy::of(&question) == Some(courtesy::Courtesy::Person),
-            usage: completion.usage.map(|usage| Usage {
-                input_tokens: usage.prompt_tokens,
-                output_tokens: usage.completion_tokens,
-            }),
+            usage,
         })
     }
 }
@@ -218,45 +257,31 @@ fn sources(found: &Found) -> Vec<Source> {
     sources
 }
 
-/// Refusals by status. What the provider wrote stays unread: it may quote the key or the conversation.
 fn refused(response: &Response) -> Result<(), AgentFailure> {
-    let status = response.status();
-    let number = status.as_u16();
-    match number {
-        200..=299 => Ok(()),
-        401 | 403 => Err(AgentFailure::Misconfigured(format!(
+    let number = response.status().as_u16();
+    match Verdict::of(number) {
+        Verdict::Done => Ok(()),
+        Verdict::Key => Err(AgentFailure::Misconfigured(format!(
             "the provider refuses the key (HTTP {number}); check OPENAI_API_KEY"
         ))),
-        404 => Err(AgentFailure::Misconfigured(
+        Verdict::Unknown => Err(AgentFailure::Misconfigured(
             "the provider knows no such address or model (HTTP 404); check OPENAI_BASE_URL and the model".into(),
         )),
-        300..=399 => Err(AgentFailure::Misconfigured(format!(
+        Verdict::Redirected => Err(AgentFailure::Misconfigured(format!(
             "the provider redirects (HTTP {number}); set OPENAI_BASE_URL to its final address"
         ))),
-        429 | 503 | 529 => Err(AgentFailure::Busy {
-            retry_after_seconds: response
-                .headers()
-                .get(RETRY_AFTER)
-                .and_then(|value| value.to_str().ok())
-                .and_then(|value| value.trim().parse().ok()),
+        Verdict::Busy => Err(AgentFailure::Busy {
+            retry_after_seconds: outbound::retry_after(response),
         }),
-        _ => Err(AgentFailure::Broken(format!("HTTP {number}"))),
+        Verdict::Failed => Err(AgentFailure::Broken(format!("HTTP {number}"))),
     }
-}
-
-fn is_json(response: &Response) -> bool {
-    response
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.trim_start().starts_with("application/json"))
 }
 
 /// A server that does not stream answers in one piece.
 async fn whole(
     response: Response,
     wait: Duration,
-    sink: &dyn Sink,
+    scribe: &Scribe<'_>,
 ) -> Result<Completion, AgentFailure> {
     let reading = async {
         let mut body = Vec::new();
@@ -273,19 +298,19 @@ async fn whole(
         .await
         .map_err(|_| AgentFailure::Unreachable("no whole answer in time".into()))??;
     let (text, completion) = chunk::whole(&body)?;
-    sink.text(&text);
+    if !text.is_empty() {
+        scribe.text(&text);
+    }
     Ok(completion)
 }
 
-/// Categories only: reqwest's own words can hold the address, and an address can hold a password.
 fn failure(error: &reqwest::Error) -> AgentFailure {
-    if error.is_connect() {
-        AgentFailure::Unreachable("no connection; check OPENAI_BASE_URL".into())
-    } else if error.is_timeout() {
-        AgentFailure::Unreachable("a timeout".into())
-    } else if error.is_body() || error.is_decode() {
-        AgentFailure::Broken("the stream was cut".into())
-    } else {
-        AgentFailure::Broken("the request failed".into())
+    match Trouble::from(error) {
+        Trouble::Connection => {
+            AgentFailure::Unreachable("no connection; check OPENAI_BASE_URL".into())
+        }
+        Trouble::Time => AgentFailure::Unreachable("a timeout".into()),
+        Trouble::Cut => AgentFailure::Broken("the stream was cut".into()),
+        Trouble::Other => AgentFailure::Broken("the request failed".into()),
     }
 }

@@ -4,15 +4,17 @@
 
 use crate::app::App;
 use crate::auth::caller::{Caller, require_admitted};
-use crate::auth::limit::Action;
+use crate::auth::limit::{Action, Counted};
 use crate::auth::refresh::refuse_ended_family;
 use crate::auth::revocation::Guard;
+use crate::auth::token::Claims;
 use crate::error::Fault;
 use crate::rtc::{Begun, Conversation, Frames};
-use crate::session::{Frame, Principal};
+use crate::session::{Frame, Principal, Stay};
 use async_trait::async_trait;
 use futures::StreamExt;
 use karta_protocol::{Accepted, ClientEvent, ErrorCode, EventType, SessionEvent, client};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 /// What one caller may do with the sessions of the app.
@@ -55,9 +57,25 @@ impl Guarded {
         let guard = self.app.watch.hold(&self.caller.claims);
         self.still_allowed().await?;
         Ok(Permit {
+            address: Some(self.caller.address),
             guarded: self,
             guard,
         })
+    }
+
+    /// The same for a call that another process let begin and left behind.
+    pub fn permit_again(app: &App, claims: Claims) -> Permit {
+        let guard = app.watch.hold(&claims);
+        let caller = Caller {
+            who: claims.principal(),
+            claims,
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        };
+        Permit {
+            guarded: Guarded::new(app.clone(), caller),
+            guard,
+            address: None,
+        }
     }
 
     /// Returns when the server stops or no refresh could prolong the token any more.
@@ -78,14 +96,29 @@ impl Guarded {
 pub struct Permit {
     guarded: Guarded,
     guard: Guard,
+    /// None: nobody knows any more.
+    address: Option<IpAddr>,
 }
 
 impl Permit {
     /// Takes one of the minutes that the caller may talk.
     pub fn minute(&self) -> Result<(), Fault> {
-        self.guarded
-            .caller
-            .limit(&self.guarded.app, Action::CallMinute)
+        let caller = &self.guarded.caller;
+        let who = Counted {
+            address: self.address,
+            key_id: Some(&caller.who.key_id),
+            visitor: Some(&caller.who.subject),
+        };
+        self.guarded.app.limits.check(Action::CallMinute, who)
+    }
+
+    pub fn claims(&self) -> &Claims {
+        &self.guarded.caller.claims
+    }
+
+    /// What happened while no process looked.
+    pub async fn still_allowed(&self) -> Result<(), Fault> {
+        self.guarded.still_allowed().await
     }
 
     /// Returns once it is no longer allowed, or the server stops.
@@ -154,20 +187,22 @@ impl Conversation for Guarded {
         let (engine, place) = self.app.voices.admit(&choice)?;
         self.caller.limit(&self.app, Action::CallMinute)?;
         // Nothing is paid for a call that there is no place for.
-        let since_ms = self.app.sessions.stay(who, session_id, None).await?;
+        let sessions = &self.app.sessions;
+        let stay = sessions.begin_stay(who, session_id, engine.metered);
+        let stay = stay.await?;
         Ok(Begun {
             engine,
             settings: self.app.voices.settings(),
-            since_ms,
-            aloud: self.app.sessions.aloud(who, session_id).await?,
+            stay,
+            aloud: sessions.aloud(who, session_id).await?,
             place: Box::new(place),
         })
     }
 
-    async fn go_on(&self, who: &Principal, session_id: &str, since_ms: u64) -> Result<(), Fault> {
+    async fn go_on(&self, who: &Principal, session_id: &str, stay: Stay) -> Result<Stay, Fault> {
         self.caller.limit(&self.app, Action::CallMinute)?;
         self.still_allowed().await?;
-        Conversation::go_on(&self.app.sessions, who, session_id, since_ms).await
+        self.app.sessions.go_on(who, session_id, stay).await
     }
 
     async fn said(

@@ -35,6 +35,18 @@ pub fn offer(text: &str) -> Result<String, Unacceptable> {
         .collect())
 }
 
+/// The same offer, with nothing of where its maker is: enough to end its call with.
+pub fn without_addresses(offer: &str) -> String {
+    offer
+        .lines()
+        .filter(|line| !line.starts_with("a=candidate:") && !line.starts_with("a=rtcp:"))
+        .flat_map(|line| match line.starts_with("c=") {
+            true => ["c=IN IP4 0.0.0.0", "\r\n"],
+            false => [line.trim_end(), "\r\n"],
+        })
+        .collect()
+}
+
 /// The candidates of a fragment (RFC 8840) that an engine may see.
 pub fn candidates(text: &str) -> Result<Vec<Candidate>, Unacceptable> {
     sdp::Fragment::parse(text)?;
@@ -96,6 +108,31 @@ mod tests {
     use super::*;
 
     const OFFER: &str = include_str!("../../../fixtures/sdp/chromium-audio-channel-gathered.sdp");
+
+    #[test]
+    fn what_is_kept_of_an_offer_says_nothing_of_where_its_maker_is() {
+        let public = "candidate:1 1 udp 1 93.184.216.34 5 typ srflx raddr 10.0.0.1 rport 5";
+        let given = OFFER.replace("a=mid:0", &format!("a={public}\r\na=mid:0"));
+        let given = given.replace("c=IN IP4 0.0.0.0", "c=IN IP4 93.184.216.34");
+        let given = offer(&given).expect("an offer");
+        assert!(
+            given.contains(public) && given.contains("c=IN IP4 93"),
+            "{given}"
+        );
+        let kept = without_addresses(&given);
+        for line in kept.lines() {
+            assert!(
+                !line.contains("93.184.") && !line.contains("candidate:"),
+                "{line}"
+            );
+            assert!(
+                !line.starts_with("c=") || line == "c=IN IP4 0.0.0.0",
+                "{line}"
+            );
+        }
+        // Still an offer.
+        offer(&kept).expect("an offer");
+    }
 
     #[test]
     fn only_public_addresses_are_for_an_engine() {

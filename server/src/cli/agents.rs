@@ -6,7 +6,7 @@ use crate::money::Money;
 use crate::service::agents::{self, AgentChange};
 use crate::service::patch::Patch;
 use crate::service::{ACCOUNT, ServiceError, knowledge};
-use crate::store::{Agent, Store};
+use crate::store::{Agent, Store, Tool};
 use crate::view::AgentView;
 use crate::voice::engine::CHOICES;
 use clap::{Args, Subcommand, ValueEnum};
@@ -92,6 +92,12 @@ pub struct Settings {
     /// Visitors may talk to it. auto: the provider where one is configured, else this machine's own engine (local).
     #[arg(long, value_parser = CHOICES)]
     voice: Option<String>,
+    /// What a minute of talk costs at its engines, like 0.06. The machine's own costs nothing.
+    #[arg(long, value_name = "MONEY", value_parser = parse_wish::<Money>)]
+    voice_minute_price: Option<Patch<Money>>,
+    /// What its model may do: a JSON file with a list of tools, in the place of all that were; "-" takes them away (docs/OPERATING.md, "Tools").
+    #[arg(long, value_name = "FILE")]
+    tools: Option<String>,
     /// Visitors may send files.
     #[arg(long)]
     upload: Option<Switch>,
@@ -129,7 +135,7 @@ pub async fn run(command: Agents, store: &dyn Store) -> Result<String, ServiceEr
             settings,
             output,
         } => {
-            let agent = agents::create(store, ACCOUNT, change(Some(name), *settings)).await?;
+            let agent = agents::create(store, ACCOUNT, change(Some(name), *settings)?).await?;
             said("Made", store, agent, output).await
         }
         Agents::Update {
@@ -138,7 +144,7 @@ pub async fn run(command: Agents, store: &dyn Store) -> Result<String, ServiceEr
             settings,
             output,
         } => {
-            let agent = agents::update(store, ACCOUNT, &id, change(name, *settings)).await?;
+            let agent = agents::update(store, ACCOUNT, &id, change(name, *settings)?).await?;
             said("Changed", store, agent, output).await
         }
         Agents::Show { id, output } => {
@@ -204,8 +210,8 @@ fn list(named: &[String]) -> Option<Vec<String>> {
     }
 }
 
-fn change(name: Option<String>, settings: Settings) -> AgentChange {
-    AgentChange {
+fn change(name: Option<String>, settings: Settings) -> Result<AgentChange, ServiceError> {
+    Ok(AgentChange {
         name,
         avatar_url: settings.avatar_url,
         greeting: settings.greeting,
@@ -220,6 +226,8 @@ fn change(name: Option<String>, settings: Settings) -> AgentChange {
         response_delay_ms: settings.response_delay_ms,
         retention_days: settings.retention_days,
         voice: settings.voice,
+        voice_minute_price: settings.voice_minute_price.unwrap_or_default(),
+        tools: settings.tools.as_deref().map(tools).transpose()?,
         upload_enabled: settings.upload.map(|s| matches!(s, Switch::On)),
         widget_enabled: settings.widget.map(|s| matches!(s, Switch::On)),
         auth_mode: settings.auth_mode.map(|who| match who {
@@ -228,5 +236,20 @@ fn change(name: Option<String>, settings: Settings) -> AgentChange {
             Who::Both => AuthMode::Both,
         }),
         knowledge: list(&settings.knowledge),
+    })
+}
+
+/// Of a file; none where that is `-`.
+fn tools(file: &str) -> Result<Vec<Tool>, ServiceError> {
+    if file == "-" {
+        return Ok(Vec::new());
     }
+    let invalid = |why: String| ServiceError::Invalid(format!("the file \"{file}\" {why}"));
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| invalid(format!("cannot be read: {error}")))?;
+    serde_json::from_str(&text).map_err(|error| {
+        invalid(format!(
+            "is not a list of tools: {error} (docs/OPERATING.md, \"Tools\", has an example)"
+        ))
+    })
 }

@@ -7,7 +7,7 @@ use crate::service::{ACCOUNT, ServiceError};
 use crate::store::Store;
 use crate::view::{ConversationView, TranscriptView};
 use clap::Subcommand;
-use karta_protocol::EventType;
+use karta_protocol::{EventType, SessionEvent};
 
 #[derive(Debug, Subcommand)]
 pub enum Conversations {
@@ -54,12 +54,11 @@ async fn show(
     let mut lines = vec![format!("{} with {}", id, conversation.who())];
     for event in &said.events {
         let (who, what) = match event.kind {
-            EventType::UserMessage | EventType::UserTranscript => ("visitor", &event.text),
-            EventType::AgentMessage => ("agent", &event.text),
-            EventType::UserFile => ("file", &event.name),
+            EventType::UserMessage | EventType::UserTranscript => ("visitor", event.text.clone()),
+            EventType::AgentMessage => ("agent", event.text.clone()),
+            EventType::UserFile => ("file", event.name.clone()),
+            EventType::AgentToolUse | EventType::AgentToolResult => ("tool", Some(tool(event))),
             EventType::AgentThinking
-            | EventType::AgentToolUse
-            | EventType::AgentToolResult
             | EventType::StatusRunning
             | EventType::StatusIdle
             | EventType::SessionError
@@ -84,6 +83,16 @@ async fn show(
         lines.push(format!("There is more: --after {next}"));
     }
     Ok(lines.join("\n"))
+}
+
+/// `cancel_order confirm: order: K-1`.
+fn tool(event: &SessionEvent) -> String {
+    let known = [&event.name, &event.state].into_iter().flatten();
+    let words: Vec<&str> = known.map(String::as_str).collect();
+    match &event.text {
+        Some(arguments) if !arguments.is_empty() => format!("{}: {arguments}", words.join(" ")),
+        Some(_) | None => words.join(" "),
+    }
 }
 
 fn plain(c: char) -> char {

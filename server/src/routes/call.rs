@@ -1,7 +1,7 @@
 //! Calls that a realtime engine answers, in the shape of `connect`: POST an offer, PATCH candidates, DELETE. The answer is the engine's,
 //! and so is the other end of the connection.
 
-use super::connect::{ACCEPT_PATCH, SDP, SDP_FRAGMENT, if_match, require_type, text};
+use super::signal::{SDP, SDP_FRAGMENT, created, if_match, require_type, text};
 use crate::app::App;
 use crate::auth::caller::Caller;
 use crate::auth::guarded::Guarded;
@@ -11,9 +11,9 @@ use crate::error::ApiError;
 use crate::routes::request::{Id, Params};
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use karta_protocol::{API_BASE, ErrorBody};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use karta_protocol::ErrorBody;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -73,15 +73,9 @@ pub async fn open(
         language,
         offer,
     };
-    let answer = app.calls.begin(call_id, new).await?;
-    let location = format!("{API_BASE}/sessions/{id}/call/{}", answer.call_id);
-    let headers = [
-        (header::CONTENT_TYPE, SDP.to_owned()),
-        (header::LOCATION, location),
-        (header::ETAG, format!("\"{}\"", answer.etag)),
-        (ACCEPT_PATCH, SDP_FRAGMENT.to_owned()),
-    ];
-    Ok((StatusCode::CREATED, headers, answer.sdp).into_response())
+    let answer = app.calls.begin(new).await?;
+    let path = format!("/sessions/{id}/call/{}", answer.call_id);
+    Ok(created(&path, &answer.etag, answer.sdp))
 }
 
 /// Takes trickled candidates. A restart of ICE there is none: a new call takes the place of the old.

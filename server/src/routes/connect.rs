@@ -7,19 +7,19 @@ use crate::auth::guarded::Guarded;
 use crate::auth::limit::Action;
 use crate::error::ApiError;
 use crate::routes::request::Id;
+use crate::routes::signal::{
+    ACCEPT_PATCH, SDP, SDP_FRAGMENT, created, if_match, require_type, text,
+};
 use crate::rtc::{IfMatch, Patched, Rtc};
 use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use karta_protocol::{API_BASE, ErrorBody, ErrorCode};
+use karta_protocol::{ErrorBody, ErrorCode};
 use std::sync::Arc;
 
-pub(super) const SDP: &str = "application/sdp";
-pub(super) const SDP_FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
-pub(super) const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
 /// Answers an offer. The offer carries a data channel labelled `karta` and may carry a `sendrecv` audio section.
 #[utoipa::path(
@@ -55,14 +55,8 @@ pub async fn open(
     let answer = rtc
         .connect(Arc::new(guarded), &who, &id, text(&body)?)
         .await?;
-    let location = format!("{API_BASE}/sessions/{id}/connect/{}", answer.connection_id);
-    let headers = [
-        (header::CONTENT_TYPE, SDP.to_owned()),
-        (header::LOCATION, location),
-        (header::ETAG, format!("\"{}\"", answer.etag)),
-        (ACCEPT_PATCH, SDP_FRAGMENT.to_owned()),
-    ];
-    let mut response = (StatusCode::CREATED, headers, answer.sdp).into_response();
+    let path = format!("/sessions/{id}/connect/{}", answer.connection_id);
+    let mut response = created(&path, &answer.etag, answer.sdp);
     // For the next connection: this one has been offered already.
     app.ice.tell(&id, app.clock.now_s(), response.headers_mut());
     Ok(response)
@@ -152,51 +146,6 @@ fn rtc(app: &App) -> Result<&Rtc, ApiError> {
         )
         .retry_after(600)
     })
-}
-
-pub(super) fn text(body: &[u8]) -> Result<&str, ApiError> {
-    std::str::from_utf8(body)
-        .map_err(|_| ApiError::new(ErrorCode::SdpInvalid, "The SDP is not UTF-8."))
-}
-
-pub(super) fn require_type(headers: &HeaderMap, wanted: &str) -> Result<(), ApiError> {
-    let given = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .unwrap_or("");
-    if given.trim().eq_ignore_ascii_case(wanted) {
-        return Ok(());
-    }
-    Err(ApiError::new(
-        ErrorCode::RequestInvalid,
-        format!("Send the body with `Content-Type: {wanted}`."),
-    )
-    .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE))
-}
-
-/// `*`, which RFC 9725 writes with and RFC 9110 without quotes; or strong tags. A weak one never matches (RFC 9110 13.1.1).
-pub(super) fn if_match(headers: &HeaderMap) -> Result<IfMatch, ApiError> {
-    let mut given = headers.get_all(header::IF_MATCH).iter().peekable();
-    if given.peek().is_none() {
-        return Err(ApiError::new(
-            ErrorCode::PreconditionRequired,
-            "Send `If-Match` with the ETag of the last answer as it came, with its quotes; or `\"*\"` to restart ICE.",
-        ));
-    }
-    let mut tags = Vec::new();
-    for value in given {
-        // Our tags are hexadecimal, so no comma is inside of one.
-        for tag in value.to_str().unwrap_or("").split(',').map(str::trim) {
-            let inner = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-            match (tag, inner) {
-                ("*", _) | (_, Some("*")) => return Ok(IfMatch::Any),
-                (_, Some(inner)) => tags.push(inner.to_owned()),
-                (_, None) => {}
-            }
-        }
-    }
-    Ok(IfMatch::Tags(tags))
 }
 
 /// A client may look before it posts: what `OPTIONS` says of an endpoint (RFC 9725 4.2).

@@ -4,9 +4,10 @@
 use super::driver::Command;
 use super::{Conversation, PeerKey};
 use crate::error::Fault;
-use crate::session::{Aloud, AloudNews, Principal};
+use crate::session::{Aloud, AloudNews, Principal, Stay};
 use crate::voice::engine::{Engine, SpeechFailure};
-use crate::voice::{Call, CallSettings, Out, Packet, Phase};
+use crate::voice::{Call, CallSettings, Out, Packet};
+use desk::{Desk, name};
 use futures::StreamExt;
 use karta_protocol::{ErrorCode, EventType, SessionEvent};
 use std::collections::{HashMap, VecDeque};
@@ -14,26 +15,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
-use tokio::task::AbortHandle;
+
+mod desk;
 
 /// Packets that wait for the call: a second and a quarter. What comes beyond is dropped, like on a bad line.
 pub(super) const PACKETS: usize = 64;
-/// Stretches of 16 ms that wait for a recogniser: a whole turn, as one that is busy reads late.
-const SPEECH: usize = 2_048;
 /// Reports of engines and of the log that wait for the call.
 const REPORTS: usize = 256;
-/// So much sound waits to be played before more of it is taken from the engine: four seconds, far more than one takes to go on.
-const STORED_MAX: usize = 4 * crate::voice::SPOKEN_RATE as usize;
-/// One failure may be chance. After so many in a row the call ends, with a word that says so.
-const FAILURES_MAX: u32 = 3;
+/// Pieces on their way to the call. What an engine makes beyond waits on its own side.
+const PIECES: usize = 2;
 
 /// What a conversation gives to a call that it lets begin.
 pub struct Begun {
     pub engine: Engine,
     pub settings: CallSettings,
     pub aloud: Aloud,
-    /// When it began, by the clock that its minutes are counted with.
-    pub since_ms: u64,
+    /// What its minutes are counted by.
+    pub stay: Stay,
     /// Given back by drop: a place among the calls of the server.
     pub place: Box<dyn Send + Sync>,
 }
@@ -65,7 +63,7 @@ enum Report {
     Sound(u64, Vec<i16>),
     Sounded(u64, Result<(), SpeechFailure>),
     Said(Result<(), Fault>),
-    WentOn(Result<(), Fault>),
+    WentOn(Result<Stay, Fault>),
 }
 
 impl Talk {
@@ -85,6 +83,7 @@ impl Talk {
             return Some("session");
         };
         let (reports, mut reported) = mpsc::channel(REPORTS);
+        let (sounds, mut sounding) = mpsc::channel(PIECES);
         let mut desk = Desk {
             conversation: self.conversation.clone(),
             who: self.who.clone(),
@@ -94,13 +93,19 @@ impl Talk {
             news: self.news.clone(),
             engine: self.begun.engine.clone(),
             reports,
+            sounds,
             listening: HashMap::new(),
             to_speak: VecDeque::new(),
             speaking: None,
             room: watch::Sender::new(true),
             failures: 0,
             over: None,
+            minute: self.begun.settings.minute,
+            stay: self.begun.stay,
+            due: None,
         };
+        // The first minute was paid before the call began.
+        desk.paid(self.begun.stay);
         // The news of before the call: what is being written already is read, not heard.
         let mut running = None;
         while let Some(frame) = frames.next().await {
@@ -113,9 +118,6 @@ impl Talk {
         let mut call = Call::new(self.begun.settings.clone(), running, Instant::now());
         desk.tell(state("listening", None));
         let mut out = Vec::new();
-        // The first was paid before the call began.
-        let mut minutes = tokio::time::interval(self.begun.settings.minute);
-        minutes.reset();
         loop {
             let deadline = call.deadline(Instant::now());
             let input = tokio::select! {
@@ -139,13 +141,18 @@ impl Talk {
                     Some(report) => Input::Report(report),
                     None => return desk.over,
                 },
-                _ = minutes.tick() => {
-                    desk.pay(self.begun.since_ms);
+                sound = sounding.recv() => match sound {
+                    Some(sound) => Input::Report(sound),
+                    None => return desk.over,
+                },
+                () = until(desk.due) => {
+                    desk.pay();
                     continue;
                 }
                 () = tokio::time::sleep_until(deadline.into()) => Input::Time,
             };
             let now = Instant::now();
+            let encodes = matches!(input, Input::Report(Report::Sound(..)));
             // The call works on what strangers send. It is dropped after a panic, and with it this visitor's call only.
             let stepped = catch_unwind(AssertUnwindSafe(|| {
                 step(&mut call, &mut desk, input, now, &mut out)
@@ -161,6 +168,10 @@ impl Talk {
             desk.make_room(&call);
             if desk.over.is_some() {
                 return desk.over;
+            }
+            if encodes {
+                // Other calls of this thread have frames that are due.
+                tokio::task::yield_now().await;
             }
         }
     }
@@ -196,7 +207,7 @@ fn step(call: &mut Call, desk: &mut Desk, input: Input, now: Instant, out: &mut 
             }
             Report::Sound(number, pcm) => call.sound(number, &pcm, now, out),
             Report::Sounded(number, result) => {
-                desk.speaking = None;
+                desk.made(number);
                 desk.judge(result);
                 call.sounded(number, now, out);
             }
@@ -205,7 +216,7 @@ fn step(call: &mut Call, desk: &mut Desk, input: Input, now: Instant, out: &mut 
                 desk.refused(&fault, fault.code() == ErrorCode::RateLimited);
                 call.settled(out);
             }
-            Report::WentOn(Ok(())) => {}
+            Report::WentOn(Ok(stay)) => desk.paid(stay),
             // Also where nothing could be counted: what is not paid for does not go on.
             Report::WentOn(Err(fault)) => desk.refused(&fault, false),
         },
@@ -236,192 +247,11 @@ fn happened(call: &mut Call, event: &SessionEvent, now: Instant, out: &mut Vec<O
     }
 }
 
-/// The call's hands: carries out what it orders, beside it.
-struct Desk {
-    conversation: Arc<dyn Conversation>,
-    who: Principal,
-    session_id: String,
-    key: PeerKey,
-    commands: mpsc::UnboundedSender<Command>,
-    news: mpsc::Sender<News>,
-    engine: Engine,
-    reports: mpsc::Sender<Report>,
-    listening: HashMap<u64, mpsc::Sender<Vec<i16>>>,
-    to_speak: VecDeque<(u64, String)>,
-    speaking: Option<AbortOnDrop>,
-    /// More sound may be taken from the engine.
-    room: watch::Sender<bool>,
-    failures: u32,
-    over: Option<&'static str>,
-}
-
-struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
-}
-
-impl Desk {
-    fn carry_out(&mut self, order: Out, aloud: &Aloud) {
-        match order {
-            Out::Frame(frame) => {
-                let _ = self.commands.send(Command::Speak {
-                    key: self.key,
-                    frame,
-                });
-            }
-            Out::Phase(phase) => self.tell(state(
-                match phase {
-                    Phase::Listening => "listening",
-                    Phase::Thinking => "thinking",
-                    Phase::Speaking => "speaking",
-                },
-                None,
-            )),
-            Out::Recognise(utterance) => self.recognise(utterance),
-            Out::Sound(utterance, pcm) => {
-                if let Some(speech) = self.listening.get(&utterance) {
-                    let _ = speech.try_send(pcm);
-                }
-            }
-            Out::Ended(utterance) => {
-                self.listening.remove(&utterance);
-            }
-            Out::Said(utterance, words) => self.say(utterance, words),
-            Out::Speak(number, words) => self.to_speak.push_back((number, words)),
-            Out::Hush => {
-                self.to_speak.clear();
-                self.speaking = None;
-            }
-            Out::Cut { part_id, heard } => {
-                aloud.cut(&part_id, heard);
-                self.tell(SessionEvent {
-                    kind: EventType::VoiceCut,
-                    part_id: Some(part_id),
-                    heard: Some(heard as u64),
-                    ..SessionEvent::default()
-                });
-            }
-            Out::Heard { part_id, heard } => aloud.heard(&part_id, heard),
-            Out::Spoken { part_id } => aloud.spoken(&part_id),
-            Out::Over(code) => self.over = Some(code),
-        }
-    }
-
-    fn recognise(&mut self, utterance: u64) {
-        let (speech, heard) = mpsc::channel(SPEECH);
-        self.listening.insert(utterance, speech);
-        let (ears, reports) = (self.engine.ears.clone(), self.reports.clone());
-        tokio::spawn(async move {
-            let so_far = |words: &str| {
-                // The next ones hold these too.
-                let _ = reports.try_send(Report::SoFar(utterance, words.to_owned()));
-            };
-            let result = ears.transcribe(heard, &so_far).await;
-            let _ = reports.send(Report::Recognised(utterance, result)).await;
-        });
-    }
-
-    fn say(&self, utterance: u64, words: String) {
-        let (conversation, who, session_id) = (
-            self.conversation.clone(),
-            self.who.clone(),
-            self.session_id.clone(),
-        );
-        let reports = self.reports.clone();
-        tokio::spawn(async move {
-            let said = conversation
-                .said(&who, &session_id, &name(utterance), &words)
-                .await;
-            let _ = reports.send(Report::Said(said.map(|_| ()))).await;
-        });
-    }
-
-    /// One sentence is made at a time, and not far ahead of what is played.
-    fn speak_next(&mut self, call: &Call) {
-        if self.speaking.is_some() || call.stored() > STORED_MAX {
-            return;
-        }
-        let Some((number, words)) = self.to_speak.pop_front() else {
-            return;
-        };
-        let (mouth, reports) = (self.engine.mouth.clone(), self.reports.clone());
-        let mut room = self.room.subscribe();
-        let task = tokio::spawn(async move {
-            let (sound, mut made) = mpsc::channel(8);
-            let forward = async {
-                while let Some(pcm) = made.recv().await {
-                    // An engine is faster than speech: what it makes beyond waits on its own side. An error is the call's end.
-                    let _ = room.wait_for(|room| *room).await;
-                    if reports.send(Report::Sound(number, pcm)).await.is_err() {
-                        return;
-                    }
-                }
-            };
-            let speak = async move { mouth.speak(&words, &sound).await };
-            let (result, ()) = tokio::join!(speak, forward);
-            let _ = reports.send(Report::Sounded(number, result)).await;
-        });
-        self.speaking = Some(AbortOnDrop(task.abort_handle()));
-    }
-
-    fn make_room(&self, call: &Call) {
-        let room = call.stored() <= STORED_MAX;
-        self.room
-            .send_if_modified(|had| std::mem::replace(had, room) != room);
-    }
-
-    fn judge<T>(&mut self, result: Result<T, SpeechFailure>) -> Option<T> {
-        match result {
-            Ok(done) => {
-                self.failures = 0;
-                Some(done)
-            }
-            Err(failure) => {
-                tracing::warn!(session_id = %self.session_id, %failure, "a speech engine failed");
-                self.failures += 1;
-                if self.failures >= FAILURES_MAX {
-                    self.over = Some("engine");
-                }
-                None
-            }
-        }
-    }
-
-    /// Pays for the minute that begins, beside the call.
-    fn pay(&self, since_ms: u64) {
-        let (conversation, who, session_id) = (
-            self.conversation.clone(),
-            self.who.clone(),
-            self.session_id.clone(),
-        );
-        let reports = self.reports.clone();
-        tokio::spawn(async move {
-            let went_on = conversation.go_on(&who, &session_id, since_ms).await;
-            let _ = reports.send(Report::WentOn(went_on)).await;
-        });
-    }
-
-    /// The visitor is told why the log did not take what was said, or the call may not go on. Where time does not heal it soon, the call
-    /// is over.
-    fn refused(&mut self, fault: &Fault, bearable: bool) {
-        self.tell(super::bridge::refusal(None, fault, &self.session_id));
-        if !bearable {
-            self.over = Some("refused");
-        }
-    }
-
-    fn tell(&self, event: SessionEvent) {
-        // A visitor who takes nothing any more has other worries than a state.
-        let _ = self.news.try_send(event);
-    }
-}
-
-/// The id of an utterance in the log. Unique within the connection is enough: the log orders them.
-fn name(utterance: u64) -> String {
-    format!("u{utterance}")
 }
 
 pub(super) fn state(state: &str, code: Option<&str>) -> SessionEvent {

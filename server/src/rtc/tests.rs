@@ -7,6 +7,7 @@ mod fake;
 mod lifetime;
 mod minutes;
 mod offers;
+mod pace;
 mod voice;
 
 use super::Rtc;

@@ -1,9 +1,9 @@
 //! Agents: made, listed, changed.
 
 use super::patch::Patch;
-use super::{CHANGING, ServiceError, caps, image_address, knowledge, line};
+use super::{CHANGING, ServiceError, caps, image_address, knowledge, line, tools};
 use crate::money::Money;
-use crate::store::{Agent, Store, new_id, now_ms};
+use crate::store::{Agent, Store, Tool, new_id, now_ms};
 use crate::voice::engine::CHOICES;
 use karta_protocol::AuthMode;
 
@@ -38,6 +38,10 @@ pub struct AgentChange {
     pub retention_days: Option<u32>,
     /// One of [`CHOICES`].
     pub voice: Option<String>,
+    /// For a minute of talk.
+    pub voice_minute_price: Patch<Money>,
+    /// In the place of all that were.
+    pub tools: Option<Vec<Tool>>,
     pub upload_enabled: Option<bool>,
     pub widget_enabled: Option<bool>,
     pub auth_mode: Option<AuthMode>,
@@ -204,6 +208,9 @@ fn changed(mut agent: Agent, change: AgentChange) -> Result<Agent, ServiceError>
         }
         agent.voice = voice;
     }
+    if let Some(tools) = change.tools {
+        agent.tools = tools::checked(tools)?;
+    }
     if let Some(model) = change.model {
         agent.model = optional(&model, |text| line("the model", text, 200))?;
     }
@@ -227,6 +234,8 @@ fn changed(mut agent: Agent, change: AgentChange) -> Result<Agent, ServiceError>
     change.max_tokens.apply(&mut agent.max_tokens);
     change.input_price.apply(&mut agent.input_price);
     change.output_price.apply(&mut agent.output_price);
+    let minute = change.voice_minute_price;
+    minute.apply(&mut agent.voice_minute_price);
     if agent.input_price.is_some() != agent.output_price.is_some() {
         return Err(ServiceError::Invalid(
             "give both prices for a million tokens, input and output, or neither".into(),

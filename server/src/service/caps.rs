@@ -65,27 +65,26 @@ pub async fn require_prices(store: &dyn Store, key: &WidgetKey) -> Result<(), Se
         return Ok(());
     }
     let agents = store.agents(&key.account).await?;
-    match agents
-        .iter()
-        .find(|agent| reaches(key, agent) && agent.is_unpriced())
-    {
-        None => Ok(()),
-        Some(agent) => Err(unpriced(agent, key)),
+    for agent in agents.iter().filter(|agent| reaches(key, agent)) {
+        if let Some(missing) = missing(agent) {
+            return Err(unpriced(agent, key, missing));
+        }
     }
+    Ok(())
 }
 
 /// The same, seen from an agent that is about to be written.
 pub async fn require_priced(store: &dyn Store, agent: &Agent) -> Result<(), ServiceError> {
-    if !agent.is_unpriced() {
+    let Some(missing) = missing(agent) else {
         return Ok(());
-    }
+    };
     let keys = store.keys(&agent.account).await?;
     match keys
         .iter()
         .find(|key| key.caps.bounds_spend() && reaches(key, agent))
     {
         None => Ok(()),
-        Some(key) => Err(unpriced(agent, key)),
+        Some(key) => Err(unpriced(agent, key, missing)),
     }
 }
 
@@ -95,10 +94,26 @@ fn reaches(key: &WidgetKey, agent: &Agent) -> bool {
         .is_none_or(|pinned| *pinned == agent.id)
 }
 
-fn unpriced(agent: &Agent, key: &WidgetKey) -> ServiceError {
+/// The price that nobody has said, and how to say it.
+fn missing(agent: &Agent) -> Option<String> {
+    let id = &agent.id;
+    if agent.is_unpriced() {
+        return Some(format!(
+            "what its model costs: give the agent its input_price and output_price for a million tokens \
+             (`agents update {id} --input-price 0.15 --output-price 0.60`; 0 where it is free)"
+        ));
+    }
+    agent.is_voice_unpriced().then(|| {
+        format!(
+            "what its voice costs: give the agent its voice_minute_price \
+             (`agents update {id} --voice-minute-price 0.06`; 0 where it is free)"
+        )
+    })
+}
+
+fn unpriced(agent: &Agent, key: &WidgetKey, missing: String) -> ServiceError {
     ServiceError::Invalid(format!(
-        "the key \"{}\" has a cap in money and reaches the agent \"{}\" ({}), but nobody has said what its model costs: \
-         give the agent its input_price and output_price for a million tokens (`agents update {} --input-price 0.15 --output-price 0.60`; 0 where it is free)",
-        key.name, agent.name, agent.id, agent.id
+        "the key \"{}\" has a cap in money and reaches the agent \"{}\" ({}), but nobody has said {missing}",
+        key.name, agent.name, agent.id
     ))
 }

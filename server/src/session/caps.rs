@@ -106,15 +106,23 @@ pub fn aside(most: Most) -> Aside {
     }
 }
 
-/// A call that is handed over begins: its first minute, and something must be left of all that it will use. What its engine costs,
-/// the engine's provider counts.
-pub fn call(key: &WidgetKey, who: &Principal, address: Option<&str>, now_ms: u64) -> Charge {
+/// A call that is handed over begins: its first minute, and something must be left of all that it will use. `minute`: as in [`talk`].
+pub fn call(
+    key: &WidgetKey,
+    who: &Principal,
+    address: Option<&str>,
+    minute: Option<Money>,
+    now_ms: u64,
+) -> Charge {
     let mut charge = handed(key, who, address, now_ms);
     let turns = charge.counts.iter_mut();
     for count in turns.filter(|count| count.name.starts_with("turns/")) {
         count.add = 0;
     }
-    charge
+    Charge {
+        talk: voice(&key.caps, minute, now_ms, now_ms),
+        ..charge
+    }
 }
 
 /// Something that the visitor says in such a call: a turn of theirs, which costs no tokens here.
@@ -127,10 +135,19 @@ pub fn handed(key: &WidgetKey, who: &Principal, address: Option<&str>, now_ms: u
     charge
 }
 
-/// A call: time only. `from_ms`: when it began.
-pub fn stay(key: &WidgetKey, from_ms: u64, now_ms: u64) -> Charge {
+/// Time only.
+pub fn time(key: &WidgetKey, now_ms: u64) -> Charge {
+    Charge {
+        minutes: Some(minutes(&key.caps, now_ms, now_ms)),
+        ..blank(&key.id, now_ms)
+    }
+}
+
+/// A call that goes on since `from_ms`: its time, and what its engine costs. `minute`: for each that begins; None: nobody has said.
+pub fn talk(key: &WidgetKey, minute: Option<Money>, from_ms: u64, now_ms: u64) -> Charge {
     Charge {
         minutes: Some(minutes(&key.caps, from_ms, now_ms)),
+        talk: voice(&key.caps, minute, from_ms, now_ms),
         ..blank(&key.id, now_ms)
     }
 }
@@ -247,18 +264,37 @@ fn spend(caps: &Caps, most_micros: Option<u64>, now_ms: u64) -> Vec<Count> {
 }
 
 fn minutes(caps: &Caps, from_ms: u64, now_ms: u64) -> Minutes {
+    let counts = [
+        count("minutes/day", Period::Day, caps.minutes_per_day, now_ms),
+        count(
+            "minutes/month",
+            Period::Month,
+            caps.minutes_per_month,
+            now_ms,
+        ),
+    ];
     Minutes {
         from_ms,
-        counts: vec![
-            count("minutes/day", Period::Day, caps.minutes_per_day, now_ms),
-            count(
-                "minutes/month",
-                Period::Month,
-                caps.minutes_per_month,
-                now_ms,
-            ),
-        ],
+        counts: counts.into_iter().map(|count| taking(count, 1)).collect(),
     }
+}
+
+/// Unlike a turn's, this cost is known before: it is taken when the minute begins, so that calls never go beyond a cap. None: there is
+/// nothing to pay. Where nobody has said the price, a cap in money has nothing left for it.
+fn voice(caps: &Caps, minute: Option<Money>, from_ms: u64, now_ms: u64) -> Option<Minutes> {
+    let micros = minute.map(Money::micros);
+    if micros == Some(0) || (micros.is_none() && !caps.bounds_spend()) {
+        return None;
+    }
+    let each = |count| Count {
+        add: micros.unwrap_or(0),
+        need: micros.unwrap_or(u64::MAX),
+        ..count
+    };
+    Some(Minutes {
+        from_ms,
+        counts: spend(caps, Some(0), now_ms).into_iter().map(each).collect(),
+    })
 }
 
 fn blank(key_id: &str, now_ms: u64) -> Charge {
@@ -267,6 +303,7 @@ fn blank(key_id: &str, now_ms: u64) -> Charge {
         now_ms,
         counts: Vec::new(),
         minutes: None,
+        talk: None,
         aside: Aside::default(),
     }
 }

@@ -23,6 +23,11 @@ pub enum Order {
         part_id: String,
         rating: &'static str,
     },
+    /// Of the tool's use with this id.
+    Decide {
+        id: String,
+        granted: bool,
+    },
 }
 
 const ID_MAX: usize = 64;
@@ -44,9 +49,14 @@ pub fn order(event: ClientEvent) -> Result<Order, Fault> {
                 Some(_) | None => return Err(invalid("`rating` must be \"up\" or \"down\".")),
             },
         }),
-        client::TOOL_CONFIRMATION => {
-            Err(invalid("No tool of this session waits for a confirmation."))
-        }
+        client::TOOL_CONFIRMATION => Ok(Order::Decide {
+            id: id("request_id", event.request_id)?,
+            granted: match event.decision.as_deref() {
+                Some("allow") => true,
+                Some("deny") => false,
+                Some(_) | None => return Err(invalid("`decision` must be \"allow\" or \"deny\".")),
+            },
+        }),
         client::VOICE_START | client::VOICE_END | client::VOICE_MUTE | client::VOICE_UNMUTE => {
             Err(invalid(
                 "A call belongs to its connection: send voice events through its data channel.",
@@ -56,7 +66,7 @@ pub fn order(event: ClientEvent) -> Result<Order, Fault> {
             "`type` is missing; for a message it is \"user.message\".",
         )),
         _ => Err(invalid(
-            "Unknown `type`. Use user.message, user.interrupt, user.retry or user.feedback.",
+            "Unknown `type`. Use user.message, user.interrupt, user.retry, user.tool_confirmation or user.feedback.",
         )),
     }
 }

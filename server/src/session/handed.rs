@@ -3,6 +3,7 @@
 
 use super::check::Order;
 use super::hub::{Gate, Hub};
+use super::stay::{self, Paid};
 use super::{Inner, Principal, Sender, Sessions, caps, history, turn};
 use crate::agent::Line;
 use crate::error::Fault;
@@ -14,8 +15,8 @@ use std::time::{Duration, Instant};
 /// Reports of one call: half an hour of talk is a tenth of either.
 const REPORTS_MAX: u32 = 2_000;
 const REPORTED_BYTES_MAX: usize = 256 * 1024;
-/// The last words are reported a moment after the call has ended.
-const GRACE: Duration = Duration::from_secs(10);
+/// The last words are reported after the call has ended, or once the network is back.
+const GRACE: Duration = Duration::from_secs(60);
 
 /// Of the call that a session has handed over, if it has.
 #[derive(Default)]
@@ -37,8 +38,9 @@ impl Handing {
         self.lock().call.is_some()
     }
 
-    /// Takes room for a report.
-    fn admit(&self, bytes: usize) -> Result<(), Fault> {
+    /// Takes room for what the visitor's browser reports of a call.
+    pub fn admit(&self, report: &SessionEvent) -> Result<(), Fault> {
+        let bytes = report.text.as_ref().map_or(0, String::len);
         let mut state = self.lock();
         let late = state.ended.is_some_and(|ended| ended.elapsed() < GRACE);
         if state.call.is_none() && !late {
@@ -86,6 +88,7 @@ pub struct Handover {
     record: SessionRecord,
     sender: Sender,
     call: String,
+    paid: Paid,
 }
 
 impl Sessions {
@@ -109,6 +112,7 @@ impl Sessions {
                 address: address.map(ToOwned::to_owned),
             },
             call: call.to_owned(),
+            paid: Paid::nothing(self.inner.clock.now_ms()),
             record,
             hub,
         })
@@ -118,6 +122,21 @@ impl Sessions {
 impl Handover {
     pub fn session_id(&self) -> &str {
         &self.record.info.id
+    }
+
+    /// A call that began under another process: what it has not paid since then is due at once.
+    pub fn paid_since(mut self, at_ms: u64) -> Handover {
+        self.paid.at_ms = at_ms;
+        self
+    }
+
+    pub fn call_id(&self) -> &str {
+        &self.call
+    }
+
+    /// Stands for where the caller is.
+    pub fn address(&self) -> Option<&str> {
+        self.sender.address.as_deref()
     }
 
     /// The last lines of the conversation, oldest first: at most so many, and so many bytes.
@@ -142,32 +161,29 @@ impl Handover {
     }
 
     /// Whether the visitor may begin, and the first minute.
-    pub async fn pay_start(&self) -> Result<(), Fault> {
+    pub async fn pay_start(&mut self) -> Result<(), Fault> {
         let now_ms = self.inner.clock.now_ms();
         let key = turn::key_of(&self.inner, &self.record, &self.sender).await?;
+        let minute = stay::minute_price(&self.inner, &self.record, &key, true).await?;
         let address = self.sender.address.as_deref();
-        let charge = caps::call(&key, &self.sender.who, address, now_ms);
-        self.pay(charge, now_ms).await
+        let charge = caps::call(&key, &self.sender.who, address, minute, now_ms);
+        self.paid = stay::pay(&self.inner, &self.hub, &self.record, charge).await?;
+        Ok(())
     }
 
-    /// The time since `from_ms`, by the minute.
-    pub async fn pay_time(&self, from_ms: u64) -> Result<(), Fault> {
+    /// The time since then, by the minute.
+    pub async fn pay_time(&mut self) -> Result<(), Fault> {
         let now_ms = self.inner.clock.now_ms();
         let key = turn::key_of(&self.inner, &self.record, &self.sender).await?;
-        self.pay(caps::stay(&key, from_ms, now_ms), now_ms).await
+        let minute = stay::minute_price(&self.inner, &self.record, &key, true).await?;
+        let charge = caps::talk(&key, minute, self.paid.at_ms, now_ms);
+        self.paid = stay::pay(&self.inner, &self.hub, &self.record, charge).await?;
+        Ok(())
     }
 
-    async fn pay(&self, charge: crate::store::Charge, now_ms: u64) -> Result<(), Fault> {
-        let (inner, hub) = (&self.inner, &self.hub);
-        let mut gate = hub.gate.lock().await;
-        let id = self.session_id();
-        let paid = hub.commit_charged(&*inner.store, id, &mut gate, &[], charge);
-        match paid.await? {
-            Appended::New(_) | Appended::Repeat(_) => Ok(()),
-            Appended::Over(over) => {
-                Err(turn::refuse(inner, hub, &self.record, &mut gate, &over, now_ms).await)
-            }
-        }
+    /// When it has to pay again.
+    pub fn due(&self) -> Instant {
+        self.paid.due
     }
 
     /// From here on the call runs. One that this server speaks itself for the session is over.
@@ -235,7 +251,7 @@ pub(super) async fn note(
     let now_ms = inner.clock.now_ms();
     let key = turn::key_of(inner, record, sender).await?;
     let charge = match event.kind {
-        EventType::AgentMessage => caps::stay(&key, now_ms, now_ms),
+        EventType::AgentMessage => caps::time(&key, now_ms),
         // It is answered like a message.
         _ => caps::handed(&key, &sender.who, sender.address.as_deref(), now_ms),
     };
@@ -258,18 +274,4 @@ pub(super) async fn note(
             Err(fault)
         }
     }
-}
-
-/// The same for what the visitor's browser reports, within the call's bounds.
-pub(super) async fn report(
-    inner: &Arc<Inner>,
-    hub: &Arc<Hub>,
-    record: &SessionRecord,
-    gate: &mut Gate,
-    event: SessionEvent,
-    sender: &Sender,
-) -> Result<Accepted, Fault> {
-    hub.handing
-        .admit(event.text.as_ref().map_or(0, String::len))?;
-    note(inner, hub, record, gate, event, sender).await
 }

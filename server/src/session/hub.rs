@@ -2,7 +2,7 @@
 //! A hub lives as long as a subscription, a turn or a request holds it; the log is the truth, so losing a hub loses nothing.
 
 use super::wait::{self, Waiting};
-use super::{Frame, Inner, Presence, aloud, handed, turn, words};
+use super::{Frame, Inner, Presence, aloud, asking, handed, turn, words};
 use crate::error::Fault;
 use crate::store::{Appended, Charge, SessionRecord, Store, StoreError};
 use karta_protocol::{EventType, SessionEvent, SessionStatus};
@@ -25,6 +25,8 @@ pub struct Hub {
     pub voice: aloud::Voice,
     /// Of the call that a realtime engine answers, if there is one.
     pub handing: handed::Handing,
+    /// Of the tool that waits for the visitor's word, if one does.
+    pub asking: asking::Asking,
 }
 
 #[derive(Default)]
@@ -334,6 +336,7 @@ impl Hubs {
             fan: Mutex::new(Fan::default()),
             voice: aloud::Voice::default(),
             handing: handed::Handing::default(),
+            asking: asking::Asking::default(),
         });
         known.hubs.insert(id.to_owned(), Arc::downgrade(&hub));
         hub

@@ -6,5 +6,6 @@ mod owners;
 mod readers;
 mod restart;
 mod stage;
+mod tools;
 mod turn;
 mod wait;

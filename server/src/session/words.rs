@@ -1,6 +1,6 @@
 //! What a turn writes into the log: its beginning, and its end with everything that belongs to it. Pure.
 
-use crate::agent::{AgentFailure, Answer};
+use crate::agent::{AgentFailure, Answer, Outcome, ToolUse};
 use karta_protocol::{ErrorCode, EventType, SessionEvent, StopReason};
 
 pub enum End {
@@ -24,7 +24,46 @@ pub fn idle(stop_reason: StopReason) -> SessionEvent {
     }
 }
 
-pub fn last_words(id: &str, part_id: &str, text: &str, end: End) -> Vec<SessionEvent> {
+/// [`tool_use`]'s states.
+pub const CONFIRM: &str = "confirm";
+pub const RUNNING: &str = "running";
+
+pub fn tool_use(what: &ToolUse, state: &str) -> SessionEvent {
+    SessionEvent {
+        kind: EventType::AgentToolUse,
+        id: Some(what.id.clone()),
+        name: Some(what.name.clone()),
+        message: Some(what.title.clone()),
+        text: Some(what.shown.clone()),
+        state: Some(state.to_owned()),
+        ..SessionEvent::default()
+    }
+}
+
+pub fn tool_result(what: &ToolUse, outcome: Outcome) -> SessionEvent {
+    let state = match outcome {
+        Outcome::Done => "done",
+        Outcome::Failed => "failed",
+        Outcome::Declined => "declined",
+    };
+    SessionEvent {
+        kind: EventType::AgentToolResult,
+        id: Some(what.id.clone()),
+        name: Some(what.name.clone()),
+        message: Some(what.title.clone()),
+        state: Some(state.to_owned()),
+        ..SessionEvent::default()
+    }
+}
+
+/// `acted`: what a tool has begun to do in this turn, in the owner's words.
+pub fn last_words(
+    id: &str,
+    part_id: &str,
+    text: &str,
+    end: End,
+    acted: Option<&str>,
+) -> Vec<SessionEvent> {
     let message = SessionEvent {
         kind: EventType::AgentMessage,
         part_id: Some(part_id.to_owned()),
@@ -53,8 +92,25 @@ pub fn last_words(id: &str, part_id: &str, text: &str, end: End) -> Vec<SessionE
         ],
         End::Failed(failure) => {
             tracing::warn!(session = id, %failure, "the agent could not answer");
-            vec![sorry(&failure), idle(StopReason::Error)]
+            let sorry = match acted {
+                Some(title) => cut_after(title),
+                None => sorry(&failure),
+            };
+            vec![sorry, idle(StopReason::Error)]
         }
+    }
+}
+
+/// Trying again might do a second time what was done, so the visitor decides, knowing that.
+fn cut_after(title: &str) -> SessionEvent {
+    SessionEvent {
+        kind: EventType::SessionError,
+        code: Some(ErrorCode::AgentFailed.as_str().into()),
+        message: Some(format!(
+            "I was interrupted in the middle of my answer, after I had begun this for you: {title}. It may be done already. Please check that before you try again."
+        )),
+        interrupted: true,
+        ..SessionEvent::default()
     }
 }
 

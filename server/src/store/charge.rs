@@ -9,6 +9,8 @@ pub struct Charge {
     pub counts: Vec<Count>,
     /// The session's time. A minute that is paid already costs nothing.
     pub minutes: Option<Minutes>,
+    /// The time in which it is talked to, paid apart from that: a minute of text has not paid for the voice.
+    pub talk: Option<Minutes>,
     /// What is held back for a turn of the session that has not begun yet. It joins what is held back for the one that runs; at
     /// that one's end it is all that stays.
     pub aside: Aside,
@@ -33,7 +35,7 @@ pub enum Measure {
 pub struct Minutes {
     /// The session was in use from then until now.
     pub from_ms: u64,
-    /// Each takes the minutes that are not paid yet; their `add` and `need` are not read.
+    /// Their `add` and `need` are for each minute that is not paid yet.
     pub counts: Vec<Count>,
 }
 

@@ -2,25 +2,23 @@
 //! server; SQLite's own locks and `busy_timeout` keep the two apart.
 
 use super::{
-    AdminToken, Agent, Appended, Began, Charge, Found, KnowledgeDocument, SessionRecord,
-    SpentToken, Store, StoreError, User, WidgetKey,
+    AdminToken, Agent, Appended, Began, Charge, Found, HandedCall, KnowledgeDocument,
+    SessionRecord, SpentToken, Store, StoreError, User, WidgetKey,
 };
 use crate::auth::signing::Generation;
 use async_trait::async_trait;
-use karta_protocol::{Branding, EventType, SessionEvent};
+use karta_protocol::{Branding, SessionEvent};
+use read::Reads;
 use serde_json::{Map, Value};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
-};
-use sqlx::{Connection as _, Row as _};
-use std::path::Path;
-use std::time::Duration;
 use write::{Write, Wrote};
 use writer::Writer;
 
 mod charge;
+mod document;
 mod identity;
+mod migrations;
+mod open;
+mod read;
 mod retention;
 mod row;
 mod search;
@@ -29,61 +27,12 @@ mod tests;
 mod write;
 mod writer;
 
-/// Readers never wait for the writer (WAL), so a few are enough.
-const READERS: u32 = 4;
-/// How long a statement waits for another process's transaction.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// All documents of an account, or the one with the id.
-const DOCUMENTS: &str = "SELECT d.*, (SELECT json_group_array(agent_id) FROM document_agents WHERE document_id = d.id) AS agents
-    FROM documents d WHERE account = ?1 AND (?2 IS NULL OR id = ?2) ORDER BY created_ms, id";
-
 pub struct SqliteStore {
-    readers: SqlitePool,
+    readers: Reads,
     writer: Writer,
 }
 
 impl SqliteStore {
-    /// Opens or creates `<data_dir>/karta.db` and brings its layout up to date.
-    pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        Self::open_with(data_dir, BUSY_TIMEOUT).await
-    }
-
-    async fn open_with(data_dir: &Path, busy_timeout: Duration) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(data_dir)?;
-        // Two processes that start at once must not both create the tables. The lock goes with the file handle.
-        let lock = std::fs::File::create(data_dir.join("karta.lock"))?;
-        let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
-            .await
-            .map_err(std::io::Error::other)??;
-        let options = SqliteConnectOptions::new()
-            .filename(data_dir.join("karta.db"))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // FULL: a commit is on the disk before anyone hears of it. NORMAL may lose the last ones with the power.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(busy_timeout)
-            .foreign_keys(true)
-            // What is deleted is overwritten with zeros: a visitor who is forgotten is not to be found in the file.
-            .pragma("secure_delete", "ON");
-        let options = sqlx::ConnectOptions::disable_statement_logging(options);
-        let mut connection = SqliteConnection::connect_with(&options).await?;
-        sqlx::migrate!("./migrations/sqlite")
-            .run(&mut connection)
-            .await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            // A file in this process does not hang up; asking first would double the cost of every read.
-            .test_before_acquire(false)
-            .connect_with(options.pragma("query_only", "1"))
-            .await?;
-        drop(lock);
-        Ok(Self {
-            readers,
-            writer: Writer::start(connection),
-        })
-    }
-
     /// How many transactions the writer has committed: tests prove group commit with it.
     pub fn commits(&self) -> u64 {
         self.writer.commits()
@@ -128,31 +77,15 @@ impl Store for SqliteStore {
     }
 
     async fn key_by_public(&self, public_key: &str) -> Result<Option<WidgetKey>, StoreError> {
-        sqlx::query("SELECT * FROM widget_keys WHERE public_key = ?")
-            .bind(public_key)
-            .fetch_optional(&self.readers)
-            .await?
-            .map(|r| row::key(&r))
-            .transpose()
+        self.readers.key_by_public(public_key).await
     }
 
     async fn key_by_id(&self, id: &str) -> Result<Option<WidgetKey>, StoreError> {
-        sqlx::query("SELECT * FROM widget_keys WHERE id = ?")
-            .bind(id)
-            .fetch_optional(&self.readers)
-            .await?
-            .map(|r| row::key(&r))
-            .transpose()
+        self.readers.key_by_id(id).await
     }
 
     async fn keys(&self, account: &str) -> Result<Vec<WidgetKey>, StoreError> {
-        sqlx::query("SELECT * FROM widget_keys WHERE account = ? ORDER BY created_ms, id")
-            .bind(account)
-            .fetch_all(&self.readers)
-            .await?
-            .iter()
-            .map(row::key)
-            .collect()
+        self.readers.keys(account).await
     }
 
     async fn put_key(&self, key: &WidgetKey) -> Result<(), StoreError> {
@@ -165,12 +98,7 @@ impl Store for SqliteStore {
     }
 
     async fn admin_token(&self, account: &str) -> Result<Option<AdminToken>, StoreError> {
-        sqlx::query("SELECT token_hash, created_ms FROM admin_tokens WHERE account = ?")
-            .bind(account)
-            .fetch_optional(&self.readers)
-            .await?
-            .map(|r| row::admin_token(&r))
-            .transpose()
+        self.readers.admin_token(account).await
     }
 
     async fn put_admin_token(&self, account: &str, token: &AdminToken) -> Result<(), StoreError> {
@@ -192,22 +120,11 @@ impl Store for SqliteStore {
     }
 
     async fn agent(&self, id: &str) -> Result<Option<Agent>, StoreError> {
-        sqlx::query("SELECT settings FROM agents WHERE id = ?")
-            .bind(id)
-            .fetch_optional(&self.readers)
-            .await?
-            .map(|r| row::agent(&r))
-            .transpose()
+        self.readers.agent(id).await
     }
 
     async fn agents(&self, account: &str) -> Result<Vec<Agent>, StoreError> {
-        sqlx::query("SELECT settings FROM agents WHERE account = ? ORDER BY created_ms, id")
-            .bind(account)
-            .fetch_all(&self.readers)
-            .await?
-            .iter()
-            .map(row::agent)
-            .collect()
+        self.readers.agents(account).await
     }
 
     async fn put_agent(&self, agent: &Agent) -> Result<(), StoreError> {
@@ -220,25 +137,11 @@ impl Store for SqliteStore {
     }
 
     async fn removed_agents(&self, account: &str) -> Result<Vec<(String, u32)>, StoreError> {
-        let sql = "SELECT id, retention_days FROM removed_agents r WHERE account = ?
-                   AND EXISTS (SELECT 1 FROM sessions s WHERE s.agent_id = r.id)";
-        let found: Vec<(String, u32)> = sqlx::query_as(sql)
-            .bind(account)
-            .fetch_all(&self.readers)
-            .await?;
-        Ok(found)
+        self.readers.removed_agents(account).await
     }
 
     async fn ticked_documents(&self, agent_id: &str) -> Result<Vec<String>, StoreError> {
-        sqlx::query(
-            "SELECT document_id FROM document_agents WHERE agent_id = ? ORDER BY document_id",
-        )
-        .bind(agent_id)
-        .fetch_all(&self.readers)
-        .await?
-        .iter()
-        .map(|row| Ok(row.try_get("document_id")?))
-        .collect()
+        self.readers.ticked_documents(agent_id).await
     }
 
     async fn tick_documents(&self, agent_id: &str, ids: &[String]) -> Result<(), StoreError> {
@@ -247,11 +150,7 @@ impl Store for SqliteStore {
     }
 
     async fn branding(&self, account: &str) -> Result<Branding, StoreError> {
-        sqlx::query("SELECT settings FROM branding WHERE account = ?")
-            .bind(account)
-            .fetch_optional(&self.readers)
-            .await?
-            .map_or(Ok(Branding::default()), |r| row::branding(&r))
+        self.readers.branding(account).await
     }
 
     async fn put_branding(&self, account: &str, branding: &Branding) -> Result<(), StoreError> {
@@ -260,14 +159,7 @@ impl Store for SqliteStore {
     }
 
     async fn documents(&self, account: &str) -> Result<Vec<KnowledgeDocument>, StoreError> {
-        sqlx::query(DOCUMENTS)
-            .bind(account)
-            .bind(None::<&str>)
-            .fetch_all(&self.readers)
-            .await?
-            .iter()
-            .map(row::document)
-            .collect()
+        self.readers.documents(account).await
     }
 
     async fn document(
@@ -275,13 +167,7 @@ impl Store for SqliteStore {
         account: &str,
         id: &str,
     ) -> Result<Option<KnowledgeDocument>, StoreError> {
-        sqlx::query(DOCUMENTS)
-            .bind(account)
-            .bind(id)
-            .fetch_optional(&self.readers)
-            .await?
-            .map(|r| row::document(&r))
-            .transpose()
+        self.readers.document(account, id).await
     }
 
     async fn put_document(&self, document: &KnowledgeDocument) -> Result<(), StoreError> {
@@ -302,7 +188,7 @@ impl Store for SqliteStore {
         query: &str,
         limit: usize,
     ) -> Result<Found, StoreError> {
-        search::search(&self.readers, account, agent_id, query, limit).await
+        self.readers.search(account, agent_id, query, limit).await
     }
 
     async fn put_visitor(
@@ -317,14 +203,7 @@ impl Store for SqliteStore {
     }
 
     async fn visitor_exists(&self, account: &str, visitor_id: &str) -> Result<bool, StoreError> {
-        Ok(
-            sqlx::query("SELECT 1 FROM visitors WHERE account = ? AND id = ?")
-                .bind(account)
-                .bind(visitor_id)
-                .fetch_optional(&self.readers)
-                .await?
-                .is_some(),
-        )
+        self.readers.visitor_exists(account, visitor_id).await
     }
 
     async fn put_user(&self, user: &User) -> Result<(), StoreError> {
@@ -332,22 +211,11 @@ impl Store for SqliteStore {
     }
 
     async fn user(&self, account: &str, subject: &str) -> Result<Option<User>, StoreError> {
-        sqlx::query("SELECT * FROM users WHERE account = ? AND subject = ?")
-            .bind(account)
-            .bind(subject)
-            .fetch_optional(&self.readers)
-            .await?
-            .map(|r| row::user(&r))
-            .transpose()
+        self.readers.user(account, subject).await
     }
 
     async fn signing_keys(&self) -> Result<Vec<Generation>, StoreError> {
-        sqlx::query("SELECT * FROM signing_keys ORDER BY created_ms, kid")
-            .fetch_all(&self.readers)
-            .await?
-            .iter()
-            .map(row::generation)
-            .collect()
+        self.readers.signing_keys().await
     }
 
     async fn put_signing_key(&self, generation: &Generation) -> Result<(), StoreError> {
@@ -369,22 +237,11 @@ impl Store for SqliteStore {
     }
 
     async fn spent_token(&self, jti: &str) -> Result<Option<SpentToken>, StoreError> {
-        sqlx::query("SELECT spent_ms, replacement FROM spent_tokens WHERE jti = ?")
-            .bind(jti)
-            .fetch_optional(&self.readers)
-            .await?
-            .map(|r| row::spent_token(&r))
-            .transpose()
+        self.readers.spent_token(jti).await
     }
 
     async fn ended_families(&self, since_ms: u64) -> Result<Vec<String>, StoreError> {
-        // `g` follows `f`: the range of all ids that begin with `f_`.
-        let sql = "SELECT jti FROM spent_tokens WHERE jti >= 'f_' AND jti < 'g' AND spent_ms >= ?";
-        sqlx::query_scalar(sql)
-            .bind(row::integer(since_ms))
-            .fetch_all(&self.readers)
-            .await
-            .map_err(StoreError::from)
+        self.readers.ended_families(since_ms).await
     }
 
     async fn create_session(&self, record: &SessionRecord) -> Result<(), StoreError> {
@@ -405,12 +262,7 @@ impl Store for SqliteStore {
     }
 
     async fn session(&self, id: &str) -> Result<Option<SessionRecord>, StoreError> {
-        sqlx::query("SELECT * FROM sessions WHERE id = ?")
-            .bind(id)
-            .fetch_optional(&self.readers)
-            .await?
-            .map(|r| row::session(&r))
-            .transpose()
+        self.readers.session(id).await
     }
 
     async fn put_attributes(
@@ -427,13 +279,7 @@ impl Store for SqliteStore {
         account: &str,
         id: &str,
     ) -> Result<Option<(SessionRecord, Option<User>)>, StoreError> {
-        let query = sqlx::query(
-            "SELECT s.*, u.user_id, u.display_name, u.email FROM sessions s
-             LEFT JOIN users u ON u.account = s.account AND u.subject = s.subject
-             WHERE s.account = ? AND s.id = ?",
-        );
-        let found = query.bind(account).bind(id).fetch_optional(&self.readers);
-        found.await?.as_ref().map(row::conversation).transpose()
+        self.readers.conversation(account, id).await
     }
 
     async fn conversations(
@@ -442,22 +288,7 @@ impl Store for SqliteStore {
         before: Option<(u64, &str)>,
         limit: usize,
     ) -> Result<Vec<(SessionRecord, Option<User>)>, StoreError> {
-        let (before_ms, before_id) =
-            before.map_or((i64::MAX, ""), |(ms, id)| (row::integer(ms), id));
-        sqlx::query(
-            "SELECT s.*, u.user_id, u.display_name, u.email FROM sessions s
-             LEFT JOIN users u ON u.account = s.account AND u.subject = s.subject
-             WHERE s.account = ? AND (s.created_ms, s.id) < (?, ?) ORDER BY s.created_ms DESC, s.id DESC LIMIT ?",
-        )
-        .bind(account)
-        .bind(before_ms)
-        .bind(before_id)
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&self.readers)
-        .await?
-        .iter()
-        .map(row::conversation)
-        .collect()
+        self.readers.conversations(account, before, limit).await
     }
 
     async fn sessions_of(
@@ -465,23 +296,11 @@ impl Store for SqliteStore {
         account: &str,
         subject: &str,
     ) -> Result<Vec<SessionRecord>, StoreError> {
-        sqlx::query("SELECT * FROM sessions WHERE account = ? AND subject = ? ORDER BY created_ms DESC, rowid DESC")
-            .bind(account)
-            .bind(subject)
-            .fetch_all(&self.readers)
-            .await?
-            .iter()
-            .map(row::session)
-            .collect()
+        self.readers.sessions_of(account, subject).await
     }
 
     async fn unfinished_sessions(&self) -> Result<Vec<SessionRecord>, StoreError> {
-        sqlx::query("SELECT * FROM sessions WHERE running = 1 OR asked_seq > turn_seq")
-            .fetch_all(&self.readers)
-            .await?
-            .iter()
-            .map(row::session)
-            .collect()
+        self.readers.unfinished_sessions().await
     }
 
     async fn append(
@@ -529,13 +348,24 @@ impl Store for SqliteStore {
     }
 
     async fn counters(&self, key_id: &str) -> Result<Vec<(String, u64, u64)>, StoreError> {
-        let sql =
-            "SELECT name, period_ms, used FROM counters WHERE key_id = ? ORDER BY name, period_ms";
-        let rows = sqlx::query(sql)
-            .bind(key_id)
-            .fetch_all(&self.readers)
-            .await?;
-        rows.iter().map(row::counter).collect()
+        self.readers.counters(key_id).await
+    }
+
+    async fn put_call(&self, call: &HandedCall) -> Result<(), StoreError> {
+        self.write(Write::Call(call.clone())).await
+    }
+
+    async fn remove_call(&self, id: &str) -> Result<(), StoreError> {
+        self.write(Write::RemoveCall(id.into())).await
+    }
+
+    async fn calls(&self) -> Result<Vec<HandedCall>, StoreError> {
+        self.readers.calls().await
+    }
+
+    async fn take_call(&self, id: &str, from: &str, to: &str) -> Result<bool, StoreError> {
+        self.write_if(Write::TakeCall(id.into(), from.into(), to.into()))
+            .await
     }
 
     async fn events(
@@ -544,31 +374,11 @@ impl Store for SqliteStore {
         after: u64,
         limit: usize,
     ) -> Result<Vec<SessionEvent>, StoreError> {
-        sqlx::query(
-            "SELECT seq, at_ms, body FROM events WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ?",
-        )
-        .bind(session_id)
-        .bind(row::integer(after))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&self.readers)
-        .await?
-        .iter()
-        .map(row::event)
-        .collect()
+        self.readers.events(session_id, after, limit).await
     }
 
     async fn files(&self, session_id: &str) -> Result<Vec<SessionEvent>, StoreError> {
-        // Found by the index of client ids, whatever the length of the log. A visitor may call a message so, too.
-        let sql = "SELECT seq, at_ms, body FROM events
-                   WHERE session_id = ? AND client_id >= 'f_' AND client_id < 'f`' ORDER BY seq";
-        let rows = sqlx::query(sql)
-            .bind(session_id)
-            .fetch_all(&self.readers)
-            .await?;
-        let events: Result<Vec<_>, _> = rows.iter().map(row::event).collect();
-        let mut events = events?;
-        events.retain(|event: &SessionEvent| event.kind == EventType::UserFile);
-        Ok(events)
+        self.readers.files(session_id).await
     }
 
     async fn put_feedback(

@@ -4,7 +4,6 @@
 //! answer as it is written → sentences → orders to speak → frames, 20 ms apart. Between them the rules of talking: while the visitor
 //! speaks the agent is silent; who speaks over the agent cuts it at once; and the answer counts as far as it was heard.
 
-use super::codec::Encoder;
 use super::inbound::Inbound;
 use super::playout::Playout;
 use super::sentences::Sentences;
@@ -87,7 +86,6 @@ pub struct Call {
     last_word: Instant,
     inbound: Inbound,
     turns: Turns,
-    encoder: Encoder,
     playout: Playout,
     muted: bool,
     phase: Phase,
@@ -115,7 +113,6 @@ impl Call {
             began: now,
             last_word: now,
             inbound: Inbound::new(now),
-            encoder: Encoder::new(),
             playout: Playout::default(),
             muted: false,
             phase: Phase::Listening,

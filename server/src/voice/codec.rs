@@ -1,17 +1,20 @@
-//! Opus in and out. The decoder meets bytes of strangers, so it has a panic boundary of its own and is made anew behind it.
+//! Opus in and out, by libopus: the decoder that browsers themselves meet the internet with. docs/ARCHITECTURE.md says
+//! what it costs beside the codec in Rust that was here before.
 
 use super::{FRAME, HEARD_RATE, SPOKEN_RATE};
-use opus_rs::{Application, OpusDecoder, OpusEncoder};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use opusic_c::{Application, Bitrate, Channels, SampleRate};
+
+const _: () =
+    assert!(HEARD_RATE == SampleRate::Hz16000 as u32 && SPOKEN_RATE == SampleRate::Hz24000 as u32);
 
 /// RFC 6716 3.4: no packet lasts longer.
 const PACKET_MAX_MS: usize = 120;
 /// RFC 6716 3.2.1, for one frame of 20 ms.
 const PACKET_MAX_BYTES: usize = 1_275;
 /// Speech in super-wideband is clear with this.
-const BITRATE: i32 = 32_000;
+const BITRATE: u32 = 32_000;
 /// Of 10. Above, the processor pays and nobody hears it.
-const COMPLEXITY: i32 = 5;
+const COMPLEXITY: u8 = 5;
 
 /// How long a packet plays, in samples at [`HEARD_RATE`], by its first bytes (RFC 6716 3.1). None: no Opus.
 pub fn duration(packet: &[u8]) -> Option<usize> {
@@ -33,61 +36,48 @@ pub fn duration(packet: &[u8]) -> Option<usize> {
 
 /// From packets to samples at [`HEARD_RATE`], mono.
 pub struct Decoder {
-    opus: OpusDecoder,
-    floats: Vec<f32>,
+    opus: opusic_c::Decoder,
 }
 
 impl Decoder {
     pub fn new() -> Decoder {
         Decoder {
-            opus: fresh(),
-            floats: vec![0.0; HEARD_RATE as usize * PACKET_MAX_MS / 1_000],
+            opus: opusic_c::Decoder::new(Channels::Mono, SampleRate::Hz16000)
+                .expect("16 kHz mono is one of Opus' formats"),
         }
     }
 
-    /// None: the bytes are no Opus. What was heard before stays untouched, or is forgotten when the decoder lost its footing.
+    /// None: the bytes are no Opus. What was heard before stays.
     pub fn decode(&mut self, packet: &[u8]) -> Option<Vec<i16>> {
-        let samples = duration(packet)?;
-        self.run(samples, |opus, floats| opus.decode(packet, samples, floats))
+        self.run(packet, duration(packet)?, false)
     }
 
     /// What was said just before this packet, in a hole that is as long as the packet plays: from the copy that browsers send along
     /// (in-band FEC), or made up where there is none. None: the bytes are no Opus.
     pub fn recover(&mut self, next: &[u8]) -> Option<Vec<i16>> {
-        let samples = duration(next)?;
-        self.run(samples, |opus, floats| {
-            opus.decode_fec(next, samples, floats)
-        })
+        self.run(next, duration(next)?, true)
     }
 
     /// What was probably said in a hole of so many samples.
     pub fn conceal(&mut self, samples: usize) -> Vec<i16> {
         // Multiples of 2.5 ms only.
         let step = HEARD_RATE as usize / 400;
-        let whole = (samples / step * step).min(self.floats.len());
+        let whole = (samples / step * step).min(HEARD_RATE as usize * PACKET_MAX_MS / 1_000);
         let mut pcm = match whole {
-            0 => None,
-            whole => self.run(whole, |opus, floats| opus.decode(&[], whole, floats)),
-        }
-        .unwrap_or_default();
+            0 => Vec::new(),
+            whole => self.run(&[], whole, false).unwrap_or_default(),
+        };
         pcm.resize(samples, 0);
         pcm
     }
 
-    fn run(
-        &mut self,
-        samples: usize,
-        decode: impl FnOnce(&mut OpusDecoder, &mut [f32]) -> Result<usize, &'static str>,
-    ) -> Option<Vec<i16>> {
-        let (opus, floats) = (&mut self.opus, &mut self.floats[..samples]);
-        match catch_unwind(AssertUnwindSafe(|| decode(opus, floats))) {
-            Ok(Ok(length)) => Some(floats[..length.min(samples)].iter().map(pcm).collect()),
-            Ok(Err(_)) => None,
-            Err(_) => {
-                self.opus = fresh();
-                None
-            }
-        }
+    fn run(&mut self, packet: &[u8], samples: usize, copy: bool) -> Option<Vec<i16>> {
+        // The binding has the samples without their sign.
+        let mut pcm = [0; HEARD_RATE as usize * PACKET_MAX_MS / 1_000];
+        let pcm = pcm.get_mut(..samples)?;
+        let length = self.opus.decode_to_slice(packet, pcm, copy).ok()?;
+        let decoded = pcm.get(..length)?;
+        Some(decoded.iter().map(|sample| sample.cast_signed()).collect())
     }
 }
 
@@ -97,38 +87,27 @@ impl Default for Decoder {
     }
 }
 
-fn fresh() -> OpusDecoder {
-    // Fails for a rate that Opus does not have.
-    OpusDecoder::new(HEARD_RATE as i32, 1).expect("16 kHz mono is one of Opus' formats")
-}
-
-fn pcm(sample: &f32) -> i16 {
-    // `as` saturates, and makes 0 of what is no number.
-    (sample * 32_768.0) as i16
-}
-
 /// From frames of 20 ms at [`SPOKEN_RATE`] to packets.
 pub struct Encoder {
-    opus: OpusEncoder,
-    packet: Vec<u8>,
+    opus: opusic_c::Encoder,
 }
 
 impl Encoder {
     pub fn new() -> Encoder {
-        let mut opus = OpusEncoder::new(SPOKEN_RATE as i32, 1, Application::Voip)
-            .expect("24 kHz mono is one of Opus' formats");
-        opus.bitrate_bps = BITRATE;
-        opus.complexity = COMPLEXITY;
-        Encoder {
-            opus,
-            packet: vec![0; PACKET_MAX_BYTES],
-        }
+        let opus = opusic_c::Encoder::new(Channels::Mono, SampleRate::Hz24000, Application::Voip);
+        let mut opus = opus.expect("24 kHz mono is one of Opus' formats");
+        let set = opus.set_bitrate(Bitrate::Value(BITRATE));
+        set.and_then(|()| opus.set_complexity(COMPLEXITY))
+            .expect("both are in the range of what Opus takes");
+        Encoder { opus }
     }
 
     /// None only if the codec fails: the frame is left out.
     pub fn encode(&mut self, frame: &[i16; FRAME]) -> Option<Vec<u8>> {
-        let length = self.opus.encode_i16(frame, FRAME, &mut self.packet).ok()?;
-        self.packet.get(..length).map(<[u8]>::to_vec)
+        let frame = frame.map(i16::cast_unsigned);
+        let mut packet = [0; PACKET_MAX_BYTES];
+        let length = self.opus.encode_to_slice(&frame, &mut packet).ok()?;
+        packet.get(..length).map(<[u8]>::to_vec)
     }
 }
 
@@ -174,8 +153,10 @@ mod tests {
     #[test]
     fn a_lost_packet_comes_back_from_the_copy_in_the_next() {
         let mut encoder = Encoder::new();
-        encoder.opus.use_inband_fec = true;
-        encoder.opus.packet_loss_perc = 20;
+        let copies = encoder.opus.set_inband_fec(opusic_c::InbandFec::Mode1);
+        copies
+            .and_then(|()| encoder.opus.set_packet_loss(20))
+            .expect("copies");
         let spoken = Resampler::new(HEARD_RATE).push(&question());
         let frames = spoken.as_chunks::<FRAME>().0.iter();
         let packets: Vec<Vec<u8>> = frames.filter_map(|frame| encoder.encode(frame)).collect();

@@ -65,6 +65,8 @@ impl SpeechFailure {
 pub struct Engine {
     pub ears: Arc<dyn SpeechToText>,
     pub mouth: Arc<dyn TextToSpeech>,
+    /// Somebody may have to be paid for its minutes.
+    pub metered: bool,
 }
 
 /// The engines of this server. What is missing is known in words.
@@ -137,6 +139,7 @@ mod tests {
             true => Ok(Engine {
                 ears: Arc::new(Nobody),
                 mouth: Arc::new(Nobody),
+                metered: false,
             }),
             false => Err(why.to_owned()),
         };

@@ -11,27 +11,25 @@ const TICKS: u64 = (48_000 / HEARD_RATE) as u64;
 const JUMP_MAX_TICKS: u64 = 48_000 * 10;
 /// Longer holes are not made up: silence.
 const CONCEAL_MAX: usize = HEARD_RATE as usize / 10;
-/// Without a packet for so long the visitor is taken to be silent. Above what jitter makes, below what a pause is.
+/// Without a packet for so long the visitor may be silent. Above what jitter makes, below what a pause is.
 const STALL: Duration = Duration::from_millis(120);
 
 pub struct Inbound {
-    decoder: Decoder,
+    /// There from the first packet on.
+    decoder: Option<Decoder>,
     last_seq: Option<u64>,
     next_time: u64,
-    /// Until when sound or silence was given.
+    /// Until when it was told what there was to hear.
     given_until: Instant,
-    /// Ticks of silence that were given before it was known what they were.
-    ahead: u64,
 }
 
 impl Inbound {
     pub fn new(now: Instant) -> Inbound {
         Inbound {
-            decoder: Decoder::new(),
+            decoder: None,
             last_seq: None,
             next_time: 0,
             given_until: now,
-            ahead: 0,
         }
     }
 
@@ -43,7 +41,7 @@ impl Inbound {
         self.last_seq = Some(packet.seq);
         self.given_until = now;
         // Garbage lasts no time: the next packet's own time says what is missing.
-        match self.decoder.decode(&packet.payload) {
+        match self.decoder().decode(&packet.payload) {
             Some(pcm) => {
                 self.next_time = packet.time.saturating_add(pcm.len() as u64 * TICKS);
                 out.push(Heard::Sound(pcm));
@@ -56,14 +54,17 @@ impl Inbound {
         }
     }
 
+    fn decoder(&mut self) -> &mut Decoder {
+        self.decoder.get_or_insert_default()
+    }
+
     fn fill_hole(&mut self, packet: &Packet, out: &mut Vec<Heard>) {
-        let ahead = std::mem::take(&mut self.ahead);
         let Some(last) = self.last_seq else { return };
         let hole = packet.time.saturating_sub(self.next_time);
         if hole > JUMP_MAX_TICKS {
             return;
         }
-        let hole = (hole.saturating_sub(ahead) / TICKS) as usize;
+        let hole = (hole / TICKS) as usize;
         if hole == 0 {
             return;
         }
@@ -73,18 +74,19 @@ impl Inbound {
         let copied = duration(&packet.payload).filter(|copied| *copied <= concealed);
         let made_up = concealed - copied.unwrap_or(0);
         if made_up > 0 {
-            out.push(Heard::Sound(self.decoder.conceal(made_up)));
+            out.push(Heard::Sound(self.decoder().conceal(made_up)));
         }
         if hole > concealed {
             out.push(Heard::Silence(samples(hole - concealed)));
         }
         if let Some(copied) = copied {
-            let copy = self.decoder.recover(&packet.payload);
+            let copy = self.decoder().recover(&packet.payload);
             out.push(Heard::Sound(copy.unwrap_or_else(|| vec![0; copied])));
         }
     }
 
-    /// Lets time pass: a sender that stops sending is silent, and a turn must end all the same.
+    /// Lets time pass: a sender that stops sending may be silent, and a turn must end all the same. The next packet's own time says
+    /// whether it was silence, or the packet was late.
     pub fn tick(&mut self, now: Instant, out: &mut Vec<Heard>) {
         let missing = now.saturating_duration_since(self.given_until);
         if missing < STALL {
@@ -92,8 +94,7 @@ impl Inbound {
         }
         let given = missing - STALL / 2;
         self.given_until += given;
-        self.ahead += (given.as_micros() as u64) * 48 / 1_000;
-        out.push(Heard::Silence(given));
+        out.push(Heard::Nothing(given));
     }
 }
 
@@ -130,6 +131,7 @@ mod tests {
             .fold((0, 0), |(sound, silence), heard| match heard {
                 Heard::Sound(pcm) => (sound + samples(pcm.len()).as_millis(), silence),
                 Heard::Silence(time) => (sound, silence + time.as_millis()),
+                Heard::Nothing(_) => (sound, silence),
             })
     }
 

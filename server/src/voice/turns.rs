@@ -13,6 +13,10 @@ const STEP_MS: u32 = 16;
 /// Below this the neural network is not asked: a muted or silent line costs nothing.
 const QUIET_DBFS: f32 = -58.0;
 const VOICE: f32 = 0.5;
+/// In a pause this short no browser has ceased to send (Opus does after 200 ms, RFC 7587, 3.1.3): no packets means a network that stalls.
+const SENDS_MS: u32 = 200;
+/// So long a network that stalls in mid-word is waited for.
+const STALL_MAX_MS: u32 = 2_000;
 /// Frames that the beginning of a turn is judged by.
 const WINDOW: u32 = 16;
 
@@ -65,6 +69,8 @@ pub struct Turns {
 struct Speaking {
     quiet_ms: u32,
     lasted_ms: u32,
+    /// Without a word from the network.
+    waited_ms: u32,
 }
 
 impl Turns {
@@ -85,6 +91,11 @@ impl Turns {
 
     /// `over_agent`: the agent speaks at the moment.
     pub fn hear(&mut self, heard: &Heard, over_agent: bool, out: &mut Vec<Turning>) {
+        if !matches!(heard, Heard::Nothing(_))
+            && let Some(speaking) = &mut self.speaking
+        {
+            speaking.waited_ms = 0;
+        }
         match heard {
             Heard::Sound(pcm) => {
                 self.pending.extend_from_slice(pcm);
@@ -97,6 +108,27 @@ impl Turns {
                 self.pending = pending[whole..].to_vec();
             }
             Heard::Silence(time) => self.silence(*time, out),
+            Heard::Nothing(time) => self.wait(*time, out),
+        }
+    }
+
+    /// Time in which nothing came is silence only if a turn ends by it: what is late belongs where it was said.
+    fn wait(&mut self, time: Duration, out: &mut Vec<Turning>) {
+        let Some(speaking) = &mut self.speaking else {
+            return;
+        };
+        speaking.waited_ms += millis(time);
+        let ends_at = if speaking.quiet_ms < SENDS_MS {
+            STALL_MAX_MS.max(self.settings.pause_ms)
+        } else {
+            self.settings.pause_ms.saturating_sub(speaking.quiet_ms)
+        };
+        if speaking.waited_ms >= ends_at {
+            // A turn takes no more of it than ends it.
+            self.silence(
+                Duration::from_millis((self.settings.pause_ms + STEP_MS).into()),
+                out,
+            );
         }
     }
 
@@ -111,7 +143,7 @@ impl Turns {
     }
 
     fn silence(&mut self, time: Duration, out: &mut Vec<Turning>) {
-        let mut left_ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        let mut left_ms = millis(time);
         // Nothing to compute while nobody speaks; and a turn takes no more silence than ends it.
         while left_ms >= STEP_MS && self.speaking.is_some() {
             self.frame(&[0; STEP], false, false, out);
@@ -161,6 +193,10 @@ impl Turns {
             }
         }
     }
+}
+
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod agents;
 mod conversations;
 mod knowledge;
 mod malformed;
+mod money;
 mod samples;
 mod widget_keys;
 mod widget_settings;

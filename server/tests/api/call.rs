@@ -1,8 +1,10 @@
 //! Calls that are handed to a realtime engine: the offer's way there, what an engine may do wrong, and how such a call ends.
 
+mod again;
 mod control;
+mod money;
 mod said;
-mod stand_in;
+pub mod stand_in;
 
 use crate::server::{API, Call, PAGE, Reply, Server, post};
 use axum::http::StatusCode;
@@ -19,7 +21,7 @@ use stand_in::{ANSWER, PATIENCE, StandIn, json_reply, reply};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const OFFER: &str = include_str!("../../../fixtures/sdp/chromium-audio-channel-gathered.sdp");
+pub const OFFER: &str = include_str!("../../../fixtures/sdp/chromium-audio-channel-gathered.sdp");
 
 /// A server whose agent talks through this stand-in.
 async fn server(stand_in: &StandIn, voice: &str) -> Server {
@@ -68,7 +70,7 @@ async fn begun(server: &Server, token: &str, session: &str) -> String {
     reply.header("location").to_owned()
 }
 
-fn at(method: &str, location: &str, token: &str) -> Call {
+pub fn at(method: &str, location: &str, token: &str) -> Call {
     Call::new(method, location).page(PAGE).bearer(token)
 }
 

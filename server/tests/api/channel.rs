@@ -67,6 +67,42 @@ async fn a_question_is_answered_over_the_channel_and_stands_in_the_log() {
 }
 
 #[tokio::test]
+async fn the_channel_and_the_stream_carry_the_same_events() {
+    let server = server(Rates::off()).await;
+    let (token, session) = server.session().await;
+    server
+        .say(&token, &session, "m1", "one \"two\" \u{1f600}")
+        .await;
+    server.log(&token, &session, 4).await;
+    let (mut client, _) = open(&server, &token, &session).await;
+    let mut reader = crate::stream::open(&server, &token, &session, 0).await;
+    hello(&mut client, 0).await;
+    reader.until("session.synced").await;
+    // What was, and what comes, pieces of the answer included.
+    server.say(&token, &session, "m2", "three four").await;
+    server.log(&token, &session, 8).await;
+    let live = reader.until("session.status_idle").await;
+    client
+        .until("the second turn", |c| c.has(r#""seq":8"#))
+        .await;
+    let mut again = crate::stream::open(&server, &token, &session, 0).await;
+    let mut streamed = again.until("session.synced").await;
+    // The first four from the log, the rest as both readers saw it live.
+    streamed.retain(|(_, event)| event["seq"].as_u64().is_some_and(|seq| seq <= 4));
+    streamed.extend(live);
+    let streamed: Vec<_> = streamed.into_iter().map(|(_, event)| event).collect();
+    let channel = client
+        .frames
+        .iter()
+        .map(|frame| serde_json::from_str::<serde_json::Value>(frame).expect("a frame is JSON"));
+    let channel: Vec<_> = channel
+        .filter(|event| event["type"] != "session.synced")
+        .collect();
+    assert_eq!(channel, streamed);
+    assert!(channel.iter().any(|event| event["delta"] == true));
+}
+
+#[tokio::test]
 async fn messages_are_counted_like_those_over_https() {
     let mut rates = Rates::off();
     rates.set("MESSAGES_PER_VISITOR", Rate::parse("2/1h").expect("a rate"));

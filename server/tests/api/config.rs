@@ -11,6 +11,7 @@ use karta_server::service::branding::BrandingChange;
 use karta_server::service::caps::CapsChange;
 use karta_server::service::patch::Patch;
 use karta_server::service::{ACCOUNT, branding, keys};
+use karta_server::store::Tool;
 use karta_server::voice::engine::{
     Engine, Engines, SoFar, SpeechFailure, SpeechToText, TextToSpeech,
 };
@@ -39,6 +40,15 @@ async fn full() -> Server {
             response_delay_ms: Some(7_777),
             retention_days: Some(333),
             voice: text("auto"),
+            voice_minute_price: Patch::Set("98.765".parse().expect("a price")),
+            tools: Some(vec![Tool {
+                name: "canary_tool".into(),
+                title: "CANARY-TITLE".into(),
+                description: "CANARY-DESCRIPTION".into(),
+                parameters: json!({"type": "object"}),
+                url: "https://canary.example".into(),
+                confirm: true,
+            }]),
             upload_enabled: Some(false),
             widget_enabled: Some(true),
             auth_mode: Some(AuthMode::Guest),
@@ -274,6 +284,7 @@ async fn voice_is_offered_where_the_agent_may_talk_and_an_engine_is_there() {
             true => Engines::only(Engine {
                 ears: Arc::new(Mute),
                 mouth: Arc::new(Mute),
+                metered: true,
             }),
             false => Engines::none(),
         };

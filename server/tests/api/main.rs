@@ -30,6 +30,7 @@ mod sessions;
 mod signalling;
 mod socket;
 mod stream;
+mod synced;
 mod two;
 mod unread;
 mod widget;

@@ -5,7 +5,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use karta_protocol::TokenReply;
+use karta_protocol::{TokenReply, Usage};
 use karta_server::agent::{AgentFailure, Answer, Runtime, Runtimes, Sink, Turn};
 use karta_server::app::{App, Clock};
 use karta_server::auth::caller::Peer;
@@ -112,6 +112,15 @@ impl Server {
             ahead_ms,
             data,
         }
+    }
+
+    /// From now on this runtime answers.
+    pub async fn answered_by(&mut self, runtime: Arc<dyn Runtime>) {
+        let (store, clock) = (self.store.clone(), self.app.clock.clone());
+        let runtimes = Runtimes::only(runtime);
+        let sessions = Sessions::start_at(store, runtimes, clock, None).await;
+        self.app.sessions = sessions.expect("sessions");
+        self.router = router::build(self.app.clone());
     }
 
     pub fn advance(&self, time: Duration) {
@@ -392,6 +401,31 @@ impl std::fmt::Debug for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text = String::from_utf8_lossy(&self.body);
         write!(f, "{} {:?} {:.600}", self.status, self.headers, text)
+    }
+}
+
+/// Costs what a model might.
+pub struct Model;
+
+impl Model {
+    pub const USAGE: Usage = Usage {
+        input_tokens: 3_000,
+        output_tokens: 1_000,
+    };
+}
+
+#[async_trait]
+impl Runtime for Model {
+    fn at_most(&self, _turn: &Turn, _unwritten: usize) -> Usage {
+        Model::USAGE
+    }
+
+    async fn answer(&self, _turn: Turn, sink: &dyn Sink) -> Result<Answer, AgentFailure> {
+        sink.text("Certainly.");
+        Ok(Answer {
+            usage: Some(Model::USAGE),
+            ..Answer::default()
+        })
     }
 }
 

@@ -1,11 +1,12 @@
 //! Sessions: begin, resume, list, read, send.
 
-use crate::server::{API, Server, get, post};
+use crate::server::{API, Model, Server, get, post};
 use axum::http::StatusCode;
 use karta_server::service::agents::AgentChange;
 use karta_server::service::{ACCOUNT, conversations};
 use karta_server::store::Store;
 use serde_json::json;
+use std::sync::Arc;
 
 #[tokio::test]
 async fn a_message_is_committed_answered_and_read_back() {
@@ -294,4 +295,68 @@ async fn what_the_page_says_about_its_visitor_is_kept_for_the_owner_and_refuses_
     assert_eq!(of(&theirs).expect("listed").who(), "john@example.com");
     let guest = of(&id).expect("listed too");
     assert!(guest.user.is_none() && guest.who().starts_with("v_"));
+}
+
+#[tokio::test]
+async fn the_end_of_a_turn_says_why_and_what_it_used() {
+    let mut server = Server::start().await;
+    server.answered_by(Arc::new(Model)).await;
+    let (token, session) = server.session().await;
+    server.say(&token, &session, "m1", "Hi").await;
+    let end = server.log(&token, &session, 4).await[3].clone();
+    assert_eq!(
+        (&end["type"], &end["stop_reason"], &end["usage"]),
+        (
+            &json!("session.status_idle"),
+            &json!("complete"),
+            &json!({"input_tokens": 3_000, "output_tokens": 1_000})
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_turn_is_interrupted_and_rated_by_its_visitor() {
+    let server = Server::start().await;
+    let (token, session) = server.session().await;
+    let events = format!("/sessions/{session}/events");
+    let send = async |token: &str, event: serde_json::Value| {
+        server.call(post(&events).bearer(token).json(&event)).await
+    };
+    let mut reader = crate::stream::open(&server, &token, &session, 0).await;
+    server.say(&token, &session, "m1", "wait for it").await;
+    reader.until("agent.message").await;
+    let interrupt = json!({"type": "user.interrupt"});
+    let reply = send(&token, interrupt.clone()).await;
+    assert_eq!(reply.status, StatusCode::ACCEPTED, "{reply:?}");
+    let log = server.log(&token, &session, 4).await;
+    assert_eq!(log[2]["interrupted"], json!(true), "{log:?}");
+    assert_eq!(log[3]["stop_reason"], json!("interrupted"), "{log:?}");
+    // Once more is harmless.
+    let reply = send(&token, interrupt).await;
+    assert_eq!(reply.status, StatusCode::ACCEPTED, "{reply:?}");
+    let part = &log[2]["part_id"];
+    let rated = json!({"type": "user.feedback", "part_id": part, "rating": "down"});
+    let reply = send(&token, rated.clone()).await;
+    assert_eq!(reply.status, StatusCode::ACCEPTED, "{reply:?}");
+    let stranger = server.guest().await.token;
+    send(&stranger, rated)
+        .await
+        .refused(404, "session_not_found");
+    let none = json!({"type": "user.feedback", "part_id": "p_none", "rating": "up"});
+    send(&token, none).await.refused(400, "request_invalid");
+    assert_eq!(server.log(&token, &session, 4).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_tool_that_waits_for_nobody_is_not_confirmed() {
+    let server = Server::start().await;
+    let (token, session) = server.session().await;
+    let events = format!("/sessions/{session}/events");
+    for decision in ["allow", "deny", "", "CANARY"] {
+        let event =
+            json!({"type": "user.tool_confirmation", "request_id": "r_1", "decision": decision});
+        let reply = server.call(post(&events).bearer(&token).json(&event)).await;
+        reply.refused(400, "request_invalid");
+        assert!(!format!("{reply:?}").contains("CANARY"));
+    }
 }

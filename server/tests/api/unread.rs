@@ -237,6 +237,7 @@ async fn tell(address: SocketAddr, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.expect("connected");
     // A server that has closed already has said why, or has nothing to say.
     let _ = stream.write_all(request).await;
+    // Else half a request would be waited for. The server may take it for a hang-up and say nothing.
     let _ = stream.shutdown().await;
     let mut got = Vec::new();
     let _ = stream.read_to_end(&mut got).await;

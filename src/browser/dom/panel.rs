@@ -10,6 +10,7 @@ use super::{
 };
 use crate::engine::machine::Ui;
 use crate::engine::text::Words;
+use crate::engine::text::cut::each;
 use crate::engine::view_model::{PanelView, Tone};
 use std::ptr;
 
@@ -102,7 +103,7 @@ pub struct Panel {
     composer: Composer,
     /// The visitor reads the end of the list.
     at_end: bool,
-    shown_prompts: Vec<String>,
+    shown_prompts: String,
     can_talk: bool,
 }
 
@@ -118,7 +119,7 @@ impl Panel {
             messages: Messages::default(),
             composer: Composer::default(),
             at_end: true,
-            shown_prompts: Vec::new(),
+            shown_prompts: String::new(),
             can_talk: false,
         }
     }
@@ -137,7 +138,6 @@ impl Panel {
             (CLOSE, "aria-label", words.close),
             (LIST, "aria-label", words.conversation),
             (TYPING, "aria-label", words.typing),
-            (PROMPTS, "aria-label", words.suggestions),
             (PILL_WORDS, TEXT, words.new_messages),
             (PERSON_WORDS, TEXT, words.person),
             (VOICE, "aria-label", words.call),
@@ -160,7 +160,7 @@ impl Panel {
         header(view);
         let change = self.messages.render(view.items, view.words);
         let typed = show(TYPING, view.typing);
-        self.prompts(view.prompts);
+        self.prompts(view);
         show(PERSON, view.offer_person);
         banner(view);
         self.call(view);
@@ -187,17 +187,22 @@ impl Panel {
         put(LIVE, TEXT, words);
     }
 
-    fn prompts(&mut self, prompts: &[String]) {
-        show(PROMPTS, !prompts.is_empty());
-        if self.shown_prompts == prompts {
+    fn prompts(&mut self, view: &PanelView<'_>) {
+        put(PROMPTS, "aria-label", view.prompted);
+        show(PROMPTS, !view.prompts.is_empty());
+        if self.shown_prompts == view.prompts {
             return;
         }
         enter(PROMPTS, 0);
-        for (chip, prompt) in (CHIPS..ROWS).zip(prompts) {
-            build("button type=button class=chip dir=auto", PROMPTS, chip);
-            put(chip, TEXT, prompt);
-        }
-        self.shown_prompts = prompts.to_vec();
+        let mut chip = CHIPS;
+        each(view.prompts, b'\n', &mut |prompt| {
+            if chip < ROWS {
+                build("button type=button class=chip dir=auto", PROMPTS, chip);
+                put(chip, TEXT, prompt);
+                chip += 1;
+            }
+        });
+        self.shown_prompts = String::from(view.prompts);
     }
 
     /// The bar of a running call, in place of the button that starts one. The focus goes with them.

@@ -3,7 +3,7 @@
 use super::color;
 use super::field::Field;
 use super::layer::{Layer, Source, Values};
-use crate::engine::text::{self, cut::each};
+use crate::engine::text;
 use crate::engine::view_model::{LauncherView, ThemeView};
 use karta_protocol::API_BASE;
 
@@ -80,13 +80,9 @@ impl Config {
         self.get(field).unwrap_or_default()
     }
 
-    /// Suggested prompts.
-    pub fn prompts(&self) -> Vec<String> {
-        let mut prompts = Vec::new();
-        each(self.text(Field::SuggestedPrompts), b'\n', &mut |prompt| {
-            prompts.push(String::from(prompt));
-        });
-        prompts
+    /// Suggested prompts, one a line.
+    pub fn prompts(&self) -> &str {
+        self.text(Field::SuggestedPrompts)
     }
 
     /// Public key. None: the page has not given one yet.

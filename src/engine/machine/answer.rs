@@ -3,6 +3,7 @@
 use super::core::Cx;
 use super::link::{Pending, Purpose};
 use super::panel::Panel;
+use super::report::is_report;
 use super::verdict::{Verdict, judge, known};
 use super::voice::SHUTDOWN;
 use crate::engine::effect::{Failure, Id, Reply, Timer};
@@ -72,6 +73,7 @@ impl Panel {
             (Purpose::Call(peer), Reply::Answer { sdp, location, .. }) => {
                 self.handed_answered(peer, sdp, &location, cx);
             }
+            (purpose, _) if is_report(&purpose) => self.report_done(),
             (Purpose::Signal(_) | Purpose::Goodbye, _) => {}
             // An answer of the wrong kind is as good as none.
             (purpose, _) => self.failed(purpose, generation, Failure::default(), cx),
@@ -117,6 +119,10 @@ impl Panel {
         let verdict = judge(&failure);
         if let Verdict::Halt(code) = verdict {
             return self.halted(code, &failure.message, cx);
+        }
+        let reports = is_report(&purpose);
+        if reports && self.report_failed(verdict, &failure, cx) {
+            return;
         }
         let retry_after_seconds = failure.retry_after_seconds;
         self.link.muted |= matches!(purpose, Purpose::Message(_)) && verdict != Verdict::Refused;
@@ -167,7 +173,7 @@ impl Panel {
             (Verdict::Refused, Purpose::Mint) => cx.core.record.visitor_id = None,
             // A remark; if it matters, the connection ends, and the next request says why.
             (Verdict::Wait | Verdict::Refused | Verdict::Later, Purpose::Channel) => return,
-            (_, Purpose::Signal(kind)) => return self.signal_failed(kind, cx),
+            (_, Purpose::Signal(kind)) if !reports => return self.signal_failed(kind, cx),
             (Verdict::Later, Purpose::Message(client_id)) if failure.status >= 500 => {
                 self.strike(&client_id, &failure, cx);
             }
@@ -216,6 +222,7 @@ impl Panel {
         cx.core.record.session_id = None;
         cx.core.record.seen_seq = 0;
         self.log.restart();
+        self.reports.take();
         self.outbox.all_wait();
         self.keep(cx);
         cx.render();

@@ -3,6 +3,7 @@
 use super::core::Cx;
 use super::link::Purpose;
 use super::panel::Panel;
+use super::report::{is_report, wait_again};
 use super::stream::Stream;
 use super::voice::PAGE;
 use crate::engine::effect::{Body, Effect, Expect, Method, Timer};
@@ -46,6 +47,8 @@ impl Panel {
         }
         self.end_call(PAGE, cx);
         self.hang_up(true, cx);
+        self.link.suspended = true;
+        self.send_reports(cx);
         if let (Some(session), Some(token), Some(message)) = (
             &self.link.session,
             self.link.token.any(),
@@ -60,7 +63,6 @@ impl Panel {
         self.link.pending.clear();
         self.close_stream(cx);
         self.quiet(cx);
-        self.link.suspended = true;
     }
 
     pub fn page_restored(&mut self, cx: &mut Cx<'_>) {
@@ -68,6 +70,7 @@ impl Panel {
             return;
         }
         self.outbox.all_wait();
+        wait_again(&mut self.reports, false);
         self.link.backoff.succeed();
         self.wake_peer(cx);
         if self.link.token.any().is_some() {
@@ -81,11 +84,12 @@ impl Panel {
     /// Ends everything that runs, for good.
     pub fn cut(&mut self, cx: &mut Cx<'_>) {
         for pending in std::mem::take(&mut self.link.pending) {
-            if pending.purpose != Purpose::Goodbye {
+            if pending.purpose != Purpose::Goodbye && !is_report(&pending.purpose) {
                 cx.run(Effect::CancelHttp(pending.id));
             }
         }
         self.outbox.all_wait();
+        wait_again(&mut self.reports, false);
         self.close_stream(cx);
         self.quiet(cx);
     }

@@ -25,7 +25,6 @@ pub(super) struct Core {
     pub layers: Layers,
     pub config: Config,
     /// Of the configuration, as the view wants them.
-    pub prompts: Vec<String>,
     pub words: &'static Words,
     pub bus: Bus,
     /// Who the page says the visitor is, for the next session.
@@ -88,7 +87,6 @@ impl Default for Core {
             layers: Layers::default(),
             words: text::words(config.locale()),
             config,
-            prompts: Vec::new(),
             bus: Bus::default(),
             identity: None,
             spent: false,
@@ -110,7 +108,6 @@ impl Core {
     /// After a change of any layer.
     pub fn resolve(&mut self) {
         self.config = self.layers.resolve(&self.script_origin, &self.languages);
-        self.prompts = self.config.prompts();
         self.words = text::words(self.config.locale());
         self.dirty = true;
     }

@@ -13,7 +13,8 @@ use crate::engine::raw::Raw;
 use crate::engine::realtime::{Adapter, BUILT, Order, Out, Tree, engine};
 use crate::engine::session::ice::servers;
 use crate::engine::text::cut::cut;
-use karta_protocol::{SessionEvent, client};
+use crate::engine::view_model::ItemState;
+use karta_protocol::SessionEvent;
 
 pub(super) struct Handed {
     id: Id,
@@ -38,6 +39,14 @@ impl Tree for Raw {
     fn truth(&self, path: &str) -> bool {
         matches!(at(self, path), Raw::Bool(true))
     }
+
+    fn number(&self, path: &str) -> u64 {
+        match at(self, path) {
+            // A float that is too small or too large for it becomes the nearest there is.
+            Raw::Number(number) => *number as u64,
+            _ => 0,
+        }
+    }
 }
 
 fn at<'a>(mut value: &'a Raw, path: &str) -> &'a Raw {
@@ -51,15 +60,6 @@ fn at<'a>(mut value: &'a Raw, path: &str) -> &'a Raw {
 }
 
 impl Handed {
-    /// What is held, where there can be one.
-    pub fn of(held: &Option<Box<Handed>>) -> Option<&Handed> {
-        held.as_deref().filter(|_| BUILT)
-    }
-
-    fn of_mut(held: &mut Option<Box<Handed>>) -> Option<&mut Handed> {
-        held.as_deref_mut().filter(|_| BUILT)
-    }
-
     /// The connection, where it can carry the call.
     pub fn line(&self) -> Option<Id> {
         self.open.then_some(self.id)
@@ -68,20 +68,25 @@ impl Handed {
 
 impl Panel {
     fn handed(&mut self, id: Id) -> Option<&mut Handed> {
-        Handed::of_mut(&mut self.handed).filter(|handed| handed.id == id)
+        self.handed.get_mut().filter(|handed| handed.id == id)
+    }
+
+    /// What carries the call, if there is one.
+    pub fn handed_line(&self) -> Option<Id> {
+        self.handed.get().and_then(Handed::line)
     }
 
     /// Begins to connect, once there is something to ask the server with.
     pub fn open_handed(&mut self, cx: &mut Cx<'_>) {
         let ready = self.link.session.is_some() && self.link.token.usable().is_some();
         let engine = cx.core.config.get(Field::Realtime).and_then(engine);
-        let Some(engine) = engine.filter(|_| BUILT && ready && self.handed.is_none()) else {
+        let Some(engine) = engine.filter(|_| BUILT && ready && self.handed.get().is_none()) else {
             return;
         };
         let mut name = cx.core.random.message_id();
         name.push('-');
         let id = cx.id();
-        self.handed = Some(Box::new(Handed {
+        self.handed.put(Box::new(Handed {
             id,
             open: false,
             adapter: Adapter::new(engine, name),
@@ -113,7 +118,7 @@ impl Panel {
         let location = absolute(cx.core.config.base_url(), location);
         let Some(handed) = self.handed(id) else {
             // The visitor has thought better of it.
-            return self.say_goodbye(location, false, cx);
+            return self.report_end(location, cx);
         };
         handed.location = location;
         cx.run(Effect::AnswerPeer { id, sdp });
@@ -150,10 +155,10 @@ impl Panel {
     }
 
     pub fn close_handed(&mut self, cx: &mut Cx<'_>) {
-        if let Some(handed) = self.handed.take().filter(|_| BUILT) {
+        if let Some(handed) = self.handed.take() {
             self.cancel(&Purpose::Call(handed.id), cx);
             cx.run(Effect::ClosePeer(handed.id));
-            self.say_goodbye(handed.location, true, cx);
+            self.report_end(handed.location, cx);
         }
     }
 
@@ -167,7 +172,7 @@ impl Panel {
     }
 
     pub fn order(&mut self, order: Order<'_>, cx: &mut Cx<'_>) {
-        if let Some(handed) = Handed::of_mut(&mut self.handed)
+        if let Some(handed) = self.handed.get_mut()
             && handed.open
         {
             let (id, out) = (handed.id, handed.adapter.order(order, cx.now));
@@ -181,7 +186,11 @@ impl Panel {
                 Out::Event(mut event) => {
                     self.take(&mut event, true, cx);
                 }
-                Out::Said(event) => self.send_event(client::CALL_SAID, event, cx),
+                Out::Said(said) => {
+                    // No caption any more: it stays on screen until the log has it.
+                    self.log.mark_own(&said.id, ItemState::Sending);
+                    self.report(said, cx);
+                }
                 Out::Send(event) => cx.run(Effect::SendFrame { id, event }),
                 Out::SendText(text) => cx.run(Effect::SendText { id, text }),
             }
@@ -190,7 +199,7 @@ impl Panel {
 
     /// A line of the log that the engine has to answer, whichever tab it was typed in.
     pub fn typed(&mut self, event: &SessionEvent, cx: &mut Cx<'_>) {
-        if let Some(handed) = Handed::of_mut(&mut self.handed) {
+        if let Some(handed) = self.handed.get_mut() {
             handed.typed.push_str(event.text.as_deref().unwrap_or(""));
             handed.typed.push('\n');
             self.pass_on(cx);
@@ -199,7 +208,7 @@ impl Panel {
 
     fn pass_on(&mut self, cx: &mut Cx<'_>) {
         if self.voice.is_talking()
-            && let Some(handed) = Handed::of_mut(&mut self.handed)
+            && let Some(handed) = self.handed.get_mut()
         {
             let typed = std::mem::take(&mut handed.typed);
             if !typed.is_empty() {
@@ -210,7 +219,10 @@ impl Panel {
 
     /// What the server says is about another call than this.
     pub fn is_of_another_call(&self, event: &SessionEvent) -> bool {
-        let location = Handed::of(&self.handed).and_then(|handed| handed.location.as_ref());
+        let location = self
+            .handed
+            .get()
+            .and_then(|handed| handed.location.as_ref());
         event
             .id
             .as_ref()

@@ -151,6 +151,7 @@ impl Panel {
 
     /// What waits in the outbox: by the data channel if it is there, else by POST, one after the other.
     fn send_messages(&mut self, cx: &mut Cx<'_>) {
+        self.send_reports(cx);
         if self.limit.is_some() {
             return;
         }
@@ -175,7 +176,7 @@ impl Panel {
 
     /// A client event that leaves no line in the outbox: it matters now or not at all.
     pub fn send_signal(&mut self, kind: &'static str, cx: &mut Cx<'_>) {
-        self.send_event(kind, Json::default().text("type", kind), cx);
+        self.send_event(kind, signal(kind), cx);
     }
 
     pub fn send_event(&mut self, kind: &'static str, event: Json, cx: &mut Cx<'_>) {
@@ -333,4 +334,9 @@ fn advisory(said: &[(String, String)]) -> Json {
         }
     }
     Json::entries(&kept)
+}
+
+/// An event that says no more than its kind, so far.
+pub(super) fn signal(kind: &str) -> Json {
+    Json::default().text("type", kind)
 }

@@ -3,8 +3,9 @@
 
 use super::core::{Cx, complaint};
 use super::handed::Handed;
-use super::link::Link;
+use super::link::{Link, signal};
 use super::peer::Peer;
+use super::report::Report;
 use super::voice::{ENDED, SHUTDOWN, Voice};
 use super::{Msg, Ui};
 use crate::engine::config::Field;
@@ -15,8 +16,10 @@ use crate::engine::json::Json;
 use crate::engine::limits::{
     LOCK_SECONDS, OUTBOX_MESSAGES, TRANSCRIPT_LINE_BYTES, TRANSCRIPT_LINES,
 };
+use crate::engine::realtime::Only;
 use crate::engine::session::log::Log;
 use crate::engine::session::outbox::Outbox;
+use crate::engine::text::cut::cut;
 use crate::engine::view_model::{ItemState, Role};
 use karta_protocol::{ErrorCode, MESSAGE_MAX_BYTES, client};
 
@@ -40,7 +43,8 @@ pub(super) struct Panel {
     pub link: Link,
     pub peer: Peer,
     pub voice: Voice,
-    pub handed: Option<Box<Handed>>,
+    pub handed: Only<Handed>,
+    pub reports: Only<Vec<Report>>,
     /// The last turn failed and may be tried again.
     pub failed_turn: bool,
     pub limit: Option<Limit>,
@@ -129,8 +133,21 @@ impl Panel {
                 }
             }
             Ui::PromptPressed(index) => {
-                if let Some(prompt) = cx.core.prompts.get(index).cloned() {
-                    self.say(&prompt, By::Visitor, cx);
+                if let Some(asking) = self.log.asking() {
+                    let decision = if index == 0 { "allow" } else { "deny" };
+                    let event = signal(client::TOOL_CONFIRMATION)
+                        // So that a refusal says what it refuses.
+                        .text("id", &asking.id)
+                        .text("request_id", &asking.id)
+                        .text("decision", decision);
+                    self.send_event(client::TOOL_CONFIRMATION, event, cx);
+                } else {
+                    let mut prompts = cx.core.config.prompts();
+                    for _ in 0..index {
+                        prompts = cut(prompts, b'\n').1;
+                    }
+                    let pressed = String::from(cut(prompts, b'\n').0);
+                    self.say(&pressed, By::Visitor, cx);
                     cx.run(Effect::Focus(Focus::Composer));
                 }
             }
@@ -389,6 +406,8 @@ impl Panel {
     pub fn stop(&mut self, cx: &mut Cx<'_>) {
         self.end_call(SHUTDOWN, cx);
         self.hang_up(false, cx);
+        self.link.suspended = true;
+        self.send_reports(cx);
         self.cut(cx);
         cx.clear(Timer::Countdown);
     }

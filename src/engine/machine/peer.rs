@@ -4,6 +4,7 @@
 use super::core::Cx;
 use super::link::Purpose;
 use super::panel::Panel;
+use super::report::wait_again;
 use crate::engine::effect::{Body, Effect, Expect, Id, Method, Millis, Timer};
 use crate::engine::json::Json;
 use crate::engine::limits::{
@@ -318,6 +319,7 @@ impl Panel {
     fn end_peer(&mut self, id: Id, cx: &mut Cx<'_>) {
         self.cancel(&Purpose::Connect(id), cx);
         self.outbox.channel_ended();
+        wait_again(&mut self.reports, true);
         self.peer.pong_due = false;
         self.peer.location = None;
         self.peer.state = State::Idle;

@@ -3,6 +3,7 @@
 use super::core::Cx;
 use super::link::Purpose;
 use super::panel::Panel;
+use super::report::REPORT;
 use crate::engine::effect::{Effect, Failure, Id};
 use crate::engine::event::EventName;
 use crate::engine::json::Json;
@@ -41,6 +42,7 @@ impl Panel {
             self.told_off(event, cx);
             return true;
         }
+        self.report_logged(event);
         let applied = self.log.apply(event, alone);
         let code = event.code.as_deref().unwrap_or("");
         let message = event.message.as_deref().unwrap_or("");
@@ -77,6 +79,13 @@ impl Panel {
                 }
             }
         }
+        if live && event.kind == EventType::AgentToolUse {
+            cx.announce(message);
+            if !self.open && self.log.asking().is_some() {
+                self.unread += 1;
+                self.tell_unread(cx);
+            }
+        }
         if applied != Applied::Nothing && (live || event.delta) {
             self.tell_transcript(event, cx);
         }
@@ -98,6 +107,7 @@ impl Panel {
             retry_after_seconds: event.retry_after_seconds,
         };
         let purpose = match event.id.take() {
+            Some(line) if self.report_told_off(&line) => REPORT,
             Some(client_id) => {
                 match self.outbox.find(&client_id) {
                     Some(message) => message.way = Way::Waiting,

@@ -410,6 +410,6 @@ impl Stage {
 fn queue_full(cx: &mut Cx<'_>) {
     cx.warn_once(
         QUEUE_FULL,
-        "more than 1000 calls wait for init; the newest are dropped",
+        "more than 1,000 calls wait for init; later ones are dropped",
     );
 }

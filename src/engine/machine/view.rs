@@ -51,11 +51,17 @@ impl Panel {
             typing: self.log.typing() && core.halt.is_none(),
             banner: self.banner(core),
             call: self.call_view(core),
-            prompts: if self.log.is_empty() && self.limit.is_none() && core.halt.is_none() {
-                &core.prompts
+            prompts: if self.log.asking().is_some() {
+                words.decisions
+            } else if self.log.is_empty() && enabled {
+                config.prompts()
             } else {
-                &[]
+                ""
             },
+            prompted: self
+                .log
+                .asking()
+                .map_or(words.suggestions, |item| &item.text),
             composer: ComposerView {
                 placeholder: words.placeholder,
                 enabled,

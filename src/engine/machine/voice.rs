@@ -44,6 +44,8 @@ pub(super) struct Call {
     deadline: Millis,
     /// What an `error` frame has said about the end that follows it.
     refusal: &'static str,
+    /// The state that was told last.
+    told: &'static str,
 }
 
 /// Which connection carries the sound.
@@ -170,6 +172,7 @@ impl Panel {
             seconds: 0,
             deadline: Millis::MAX,
             refusal: code(CallEnd::Failed),
+            told: "",
         });
         if let Some(code) = self.no_call(cx) {
             return self.end_call(code, cx);
@@ -307,7 +310,7 @@ impl Panel {
     fn tell_call(&mut self, kind: &'static str, cx: &mut Cx<'_>) {
         if let Voice::On(call) = &self.voice
             && let Phase::Calling(id) | Phase::Talking(id, _) = call.phase
-            && call.line.peer(&self.peer, Handed::of(&self.handed)) == Some(id)
+            && call.line.peer(&self.peer, self.handed.get()) == Some(id)
         {
             match call.line {
                 Line::Own => {
@@ -332,7 +335,7 @@ impl Panel {
         let Voice::On(call) = &mut self.voice else {
             return;
         };
-        let line = call.line.peer(&self.peer, Handed::of(&self.handed));
+        let line = call.line.peer(&self.peer, self.handed.get());
         if let Phase::Calling(peer) | Phase::Talking(peer, _) = call.phase
             && line != Some(peer)
         {
@@ -340,7 +343,6 @@ impl Panel {
             // Before the agent has ever listened, the deadline that runs is the one that counts.
             if call.since.is_some() {
                 call.deadline = cx.now + CALL_LOST_MS;
-                cx.announce(cx.core.words.reconnecting);
             }
             self.log.drop_captions();
             cx.render();
@@ -398,7 +400,6 @@ impl Panel {
         if call.since.is_none() {
             call.since = Some(cx.now);
             cx.emit(EventName::VoiceStarted, Json::default());
-            cx.announce(cx.core.words.listening);
         }
         match turn {
             Turn::Speaking => cx.run(Effect::Hush(false)),
@@ -436,6 +437,20 @@ impl Panel {
                 CallEnd::Connection
             };
             self.end_call(code(end), cx);
+        }
+    }
+
+    /// Who does not see the state of the call hears of it, but for one: that the agent speaks is heard anyway.
+    pub fn tell_state(&mut self, cx: &mut Cx<'_>) {
+        if let Voice::On(call) = &mut self.voice {
+            let (_, words) = call.state(cx.core.words);
+            let before = std::mem::replace(&mut call.told, words);
+            // One table of words, so the same words are the same place in it.
+            if !std::ptr::eq(before, words)
+                && !matches!(call.phase, Phase::Talking(_, Turn::Speaking))
+            {
+                cx.announce(words);
+            }
         }
     }
 

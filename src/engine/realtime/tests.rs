@@ -16,6 +16,10 @@ impl Tree for Value {
     fn truth(&self, path: &str) -> bool {
         at(self, path).is_some_and(|value| !matches!(value, Value::Null | Value::Bool(false)))
     }
+
+    fn number(&self, path: &str) -> u64 {
+        at(self, path).and_then(Value::as_f64).unwrap_or(0.0) as u64
+    }
 }
 
 fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
@@ -74,8 +78,8 @@ fn short(out: &Out) -> String {
                 other => format!("{other:?}"),
             }
         }
-        Out::Said(json) => {
-            let said = said_of(json);
+        Out::Said(said) => {
+            let said = said_of(said);
             let cut = if said.interrupted { " cut" } else { "" };
             let (id, role, text) = (said.id, said.role, said.text.unwrap_or_default());
             format!(
@@ -90,8 +94,8 @@ fn short(out: &Out) -> String {
 }
 
 /// As the server reads it.
-fn said_of(json: &Json) -> ClientEvent {
-    let text = serde_json::to_string(json).expect("JSON");
+fn said_of(said: &Said) -> ClientEvent {
+    let text = serde_json::to_string(&said.event()).expect("JSON");
     let event: ClientEvent = serde_json::from_str(&text).expect("a client event");
     assert_eq!(event.kind, client::CALL_SAID);
     event
@@ -111,6 +115,8 @@ fn no_frame_is_too_strange() {
         Value::Null,
         Value::Bool(true),
         Value::from(-1),
+        Value::from(1e300),
+        Value::from(900),
         Value::from(""),
         Value::from("ü".repeat(9_999)),
         Value::from(long),
@@ -143,6 +149,7 @@ fn no_frame_is_too_strange() {
         "output_audio_buffer.started",
         "output_audio_buffer.stopped",
         "output_audio_buffer.cleared",
+        "conversation.item.truncated",
         "response.done",
     ];
     let mut seed = 1_u64;
@@ -159,7 +166,7 @@ fn no_frame_is_too_strange() {
             let frame = serde_json::json!({
                 "data": {"text": pick(), "final": pick(), "input_type": "transcription", "spoken_status": pick(), "spoken": pick(),
                     "will_be_spoken": pick(), "spoken_progress": {"accumulated_text": pick()}},
-                "delta": pick(), "transcript": pick(), "item_id": pick(), "response": pick(), "message": pick(),
+                "audio_end_ms": pick(), "delta": pick(), "transcript": pick(), "item_id": pick(), "response": pick(), "message": pick(),
             });
             let mut frame = frame;
             let status = ["new", "in-progress", "completed"][random(3)];
@@ -177,8 +184,8 @@ fn no_frame_is_too_strange() {
             });
             assert!(out.len() < 10, "{frame}");
             for said in &out {
-                if let Out::Said(json) = said {
-                    let said = said_of(json);
+                if let Out::Said(said) = said {
+                    let said = said_of(said);
                     let (id, text) = (said.id.expect("an id"), said.text.expect("text"));
                     assert!(text.len() <= REPORT_BYTES && !text.is_empty());
                     assert!(id.starts_with("c-") && id.len() < 20);

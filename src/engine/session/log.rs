@@ -20,6 +20,8 @@ pub struct Log {
     offer_person: bool,
     /// The part that was cut: what still comes of it was not heard.
     cut: String,
+    /// The tool that waits for the visitor's word, by the id of its use.
+    asking: String,
     /// A call is under way: what the agent writes is spoken.
     pub aloud: bool,
 }
@@ -60,6 +62,7 @@ impl Log {
     /// The agent works and nothing of its answer is visible yet.
     pub fn typing(&self) -> bool {
         self.running
+            && self.asking.is_empty()
             && !self
                 .items
                 .iter()
@@ -70,6 +73,11 @@ impl Log {
     /// What there is of an answer.
     pub fn part(&self, part_id: &str) -> Option<&Item> {
         self.items.get(self.find(Role::Agent, part_id)?)
+    }
+
+    /// What the visitor is asked to allow.
+    pub fn asking(&self) -> Option<&Item> {
+        self.items.get(self.find(Role::System, &self.asking)?)
     }
 
     pub fn offer_person(&self) -> bool {
@@ -128,6 +136,7 @@ impl Log {
             }
             EventType::StatusIdle => {
                 self.running = false;
+                self.asking.clear();
                 // What belongs to the answer is in the log by now; a part left over is of a try that a crash cut off.
                 self.drop_parts(Some(ItemState::Streaming), "");
                 self.drop_parts(Some(ItemState::Interrupted), "");
@@ -135,13 +144,18 @@ impl Log {
             }
             EventType::SessionError => {
                 self.running = false;
+                self.asking.clear();
                 self.fail_parts();
+                // What a tool had begun: whoever tries again must know.
+                if event.interrupted {
+                    let words = event.message.as_deref().unwrap_or("");
+                    self.line(event, seq, words, ItemState::Done);
+                }
                 Applied::TurnFailed
             }
             EventType::LimitReached => Applied::Limit,
+            EventType::AgentToolUse | EventType::AgentToolResult => self.tool(event, seq),
             EventType::UserFile
-            | EventType::AgentToolUse
-            | EventType::AgentToolResult
             | EventType::AgentThinking
             | EventType::Synced
             | EventType::VoiceState
@@ -198,6 +212,35 @@ impl Log {
         }
         self.offer_person = event.offer_person;
         Applied::Answer
+    }
+
+    /// What the agent does for the visitor: one line, from the question to what came of it.
+    fn tool(&mut self, event: &SessionEvent, seq: u64) -> Applied {
+        let id = event.id.as_deref().unwrap_or("");
+        let title = event.message.as_deref().unwrap_or("");
+        let state = event.state.as_deref().unwrap_or("");
+        let (mark, details) = match state {
+            "confirm" => ("?\n", event.text.as_deref().unwrap_or("")),
+            "running" => ("…", ""),
+            "done" => (" ✓", ""),
+            _ => (" ✗", ""),
+        };
+        let (asking, state) = match state {
+            "confirm" => (id, ItemState::Sent),
+            _ => ("", ItemState::Done),
+        };
+        self.asking = String::from(asking);
+        self.line(event, seq, &[title, mark, details].concat(), state)
+    }
+
+    /// A line that neither side has said.
+    fn line(&mut self, event: &SessionEvent, seq: u64, text: &str, state: ItemState) -> Applied {
+        let id = event.id.as_deref().unwrap_or("");
+        let known = self.find(Role::System, id);
+        let at = known
+            .unwrap_or_else(|| self.insert(self.first_unplaced(), Role::System, id, "", state));
+        self.settle(at, seq, text, state, event.at_ms);
+        Applied::Changed
     }
 
     /// A line has its place in the log.

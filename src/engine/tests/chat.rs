@@ -146,7 +146,7 @@ fn answer_streams_and_is_received_once() {
 fn greeting_and_prompts_show_until_something_is_said() {
     let mut world = World::chatting();
     assert_eq!(world.items()[0].text, "Hello!");
-    assert_eq!(world.panel().prompts, ["Opening hours?"]);
+    assert_eq!(world.panel().prompts, "Opening hours?\n");
     world.send(Msg::Ui(Ui::PromptPressed(7)));
     world.send(Msg::Ui(Ui::PromptPressed(0)));
     assert_eq!(world.lines(), ["Opening hours?"]);

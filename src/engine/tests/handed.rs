@@ -1,5 +1,7 @@
 //! Calls that a realtime engine answers: a connection of their own beside the one that carries the text.
 
+mod reports;
+
 use super::fake::*;
 use crate::engine::command::Command;
 use crate::engine::effect::{Body, Effect, Id, Method, Reply};
@@ -171,6 +173,7 @@ fn what_is_said_is_on_screen_at_once_and_goes_to_the_log_when_it_is_whole() {
         ("call.said", Some("user"))
     );
     assert_eq!(said.text.as_deref(), Some("Opening hours?"));
+    world.reply_ok(EVENTS, accepted());
     // The log's own line takes the place of the caption.
     world.frame(SessionEvent {
         kind: EventType::UserTranscript,
@@ -233,7 +236,17 @@ fn who_speaks_over_the_agent_silences_it_here() {
     );
     assert_eq!(world.count(|effect| *effect == Effect::Hush(true)), 1);
     assert_eq!(world.lines(), ["A very"]);
+    assert!(
+        world.requests(EVENTS).is_empty(),
+        "nobody knows yet how much was heard"
+    );
+    frame(
+        &mut world,
+        id,
+        json!({"type": "conversation.item.truncated", "audio_end_ms": 900}),
+    );
     let said = posted(&world.request(EVENTS));
+    assert_eq!(said.text.as_deref(), Some("A very long"));
     assert!(said.interrupted);
 }
 

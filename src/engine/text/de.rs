@@ -25,6 +25,7 @@ pub static WORDS: Words = Words {
     answer_failed: "Diese Antwort ist fehlgeschlagen.",
     sources: "Quellen",
     person: "Mit einem Menschen sprechen",
+    decisions: "Erlauben\nNicht erlauben",
     online: "Online",
     connecting: "Verbinden…",
     reconnecting: "Neu verbinden…",

@@ -25,6 +25,7 @@ pub static WORDS: Words = Words {
     answer_failed: "This answer failed.",
     sources: "Sources",
     person: "Talk to a person",
+    decisions: "Allow\nDon't allow",
     online: "Online",
     connecting: "Connecting…",
     reconnecting: "Reconnecting…",

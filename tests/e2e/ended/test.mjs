@@ -41,7 +41,7 @@ const ENDS = [
 
 for (const [name, before] of Object.entries(TRANSPORTS)) {
   for (const [code, act, fix, words] of ENDS) {
-    test(`${code} in the middle of a chat over ${name}`, { model: true }, async (world) => {
+    test(`${code} in the middle of a chat over ${name}`, { model: true, waits: true }, async (world) => {
       const tab = await guest(world, before);
       await act(await owner(world));
       const told = await tab.event("error", (e) => e.code === code);
@@ -68,7 +68,7 @@ for (const [name, before] of Object.entries(TRANSPORTS)) {
     });
   }
 
-  test(`a guest whose login is revoked goes on over ${name}`, { model: true }, async (world) => {
+  test(`a guest whose login is revoked goes on over ${name}`, { model: true, waits: true }, async (world) => {
     const tab = await guest(world, before);
     await revoke(tab);
     await until(() => tab.posts("/auth/guest").length === 2, "another login");
@@ -81,7 +81,7 @@ for (const [name, before] of Object.entries(TRANSPORTS)) {
     assert.deepEqual(await tab.events("error"), []);
   });
 
-  test(`a visitor who is forgotten elsewhere has a clear fresh start over ${name}`, { model: true }, async (world) => {
+  test(`a visitor who is forgotten elsewhere has a clear fresh start over ${name}`, { model: true, waits: true }, async (world) => {
     const tab = await guest(world, before);
     const session = await keptSession(tab);
     await call(tab, "DELETE", "/me");
@@ -97,7 +97,7 @@ for (const [name, before] of Object.entries(TRANSPORTS)) {
     assert.deepEqual(await tab.events("error"), []);
   });
 
-  test(`a verified user whose login is revoked is never a guest, over ${name}`, { model: true }, async (world) => {
+  test(`a verified user whose login is revoked is never a guest, over ${name}`, { model: true, waits: true }, async (world) => {
     const { proof } = await backend(world);
     const tab = await (await world.tab({ before })).load();
     await tab.listen();
@@ -117,7 +117,7 @@ for (const [name, before] of Object.entries(TRANSPORTS)) {
     tab.takeComplaints(/status of 401/);
   });
 
-  test(`a user whose token works once is asked to sign in when the login is revoked, over ${name}`, { model: true }, async (world) => {
+  test(`a user whose token works once is asked to sign in when the login is revoked, over ${name}`, { model: true, waits: true }, async (world) => {
     const { userToken } = await backend(world);
     const tab = await (await world.tab({ before })).load();
     await tab.listen();

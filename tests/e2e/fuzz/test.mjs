@@ -6,8 +6,8 @@ const CALLS = 2_000;
 const LONG = Boolean(process.env.KARTA_TEST_LONG);
 const PAGES = LONG ? 100 : 10;
 
-const COMMANDS = ["init", "identify", "open", "close", "toggle", "sendMessage", "escalate", "on", "off", "once", "update", "shutdown", "reset"];
-const EVENTS = ["ready", "open", "close", "session:started", "message:sent", "message:received", "unread", "escalate", "error", "limit_reached", "connection", "nope"];
+const COMMANDS = ["init", "identify", "open", "close", "toggle", "sendMessage", "escalate", "on", "off", "once", "update", "startVoice", "endVoice", "mute", "unmute", "shutdown", "reset"];
+const EVENTS = ["ready", "open", "close", "session:started", "message:sent", "message:received", "unread", "escalate", "error", "limit_reached", "connection", "voice:started", "voice:ended", "voice:muted", "transcript", "nope"];
 const KEYS = ["baseUrl", "projectRef", "agentRef", "agentId", "embedKey", "publicKey", "locale", "theme", "accent", "accentForeground", "agentName", "agentAvatar", "greeting",
   "suggestedPrompts", "footer", "position", "mode", "launcherLabel", "userId", "identityToken", "userToken", "attributes", "reason", "context", "surprise"];
 const KINDS = ["undefined", "null", "symbol", "wellKnown", "bigint", "nan", "huge", "wide", "window", "node", "event", "date", "trap", "revoked", "revokedList", "revokedFunction",
@@ -42,7 +42,7 @@ const at = fc.constantFrom(0, 0, 1, 40, 120, 250, 400, 600, 900);
 const schedule = fc.array(fc.record({ at, calls: fc.array(call, { minLength: CALLS / 10, maxLength: CALLS / 10, size: "max" }) }), { minLength: 10, maxLength: 10 });
 
 test(`${PAGES * CALLS} random calls at random times: no exception, no unhandled rejection, and the widget still works`,
-  { env: { KARTA_LIMITS: "off" }, network: true, timeoutMs: LONG ? 1_800_000 : 180_000 },
+  { env: { KARTA_LIMITS: "off" }, agentArgs: ["--voice", "local"], network: true, timeoutMs: LONG ? 1_800_000 : 180_000 },
   async ({ visitor, key, server }) => {
     let calls = 0;
     const onePage = async (slices) => {

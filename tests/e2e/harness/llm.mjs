@@ -93,6 +93,16 @@ function stream(body, request, response) {
       if (body.stream_options?.include_usage) send({ choices: [], usage: { prompt_tokens: 10, completion_tokens: 20, total_tokens: 30 } });
       response.end("data: [DONE]\n\n");
     },
+    /** Wants a tool used, and ends; the arguments come in two pieces. */
+    wants(name, args) {
+      start();
+      const text = JSON.stringify(args);
+      const piece = (fields) => choice({ tool_calls: [{ index: 0, ...fields }] });
+      piece({ id: "call_1", type: "function", function: { name, arguments: "" } });
+      for (const part of [text.slice(0, 5), text.slice(5)]) piece({ function: { arguments: part } });
+      choice({}, "tool_calls");
+      response.end("data: [DONE]\n\n");
+    },
     fail(status, code) {
       response.writeHead(status, { "content-type": "application/json" });
       response.end(JSON.stringify({ error: { message: "The model is not well.", type: "server_error", code } }));

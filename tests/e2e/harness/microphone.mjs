@@ -4,7 +4,7 @@ import os from "node:os";
 import path from "node:path";
 
 /** Runs in the page before anything else of it. */
-function install(recordings) {
+function install(recordings, alive) {
   const asked = { count: 0, tracks: [], sounds: [], muting: [] };
   Object.defineProperty(window, "e2eVoice", { value: asked });
   let context;
@@ -18,6 +18,11 @@ function install(recordings) {
     if (recordings) {
       context ??= new AudioContext();
       line ??= context.createMediaStreamDestination();
+      if (alive) {
+        const silence = new ConstantSourceNode(context, { offset: 0 });
+        silence.connect(line);
+        silence.start();
+      }
       stream = line.stream.clone();
     } else {
       stream = await real.call(this, constraints);
@@ -50,10 +55,13 @@ function install(recordings) {
   });
 }
 
-/** An init script: `recordings` (name → file) may be said; without any the browser's own fake microphone is used, and watched. */
-export function microphone(recordings) {
+/**
+ * An init script: `recordings` (name → file) may be said; without any the browser's own fake microphone is used, and watched. `alive`: it sends its silence,
+ * as a real one does.
+ */
+export function microphone(recordings, { alive = false } = {}) {
   const files = recordings && Object.fromEntries(Object.entries(recordings).map(([name, file]) => [name, fs.readFileSync(file).toString("base64")]));
-  return `(${install})(${JSON.stringify(files) ?? "undefined"})`;
+  return `(${install})(${JSON.stringify(files) ?? "undefined"}, ${alive})`;
 }
 
 /** The recording after so many seconds of silence: Chromium's fake microphone begins to play when it is opened, and a call is up a little later. */

@@ -1,8 +1,8 @@
 // The real Pipecat as a child process, with a bot made of its stock parts (engine/pipecat_bot.py).
 import { spawn } from "node:child_process";
 import fs from "node:fs";
-import net from "node:net";
 import path from "node:path";
+import { freePort } from "./port.mjs";
 import { until } from "./until.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "../../..");
@@ -36,12 +36,4 @@ export async function startBot(dir) {
       return exited;
     },
   };
-}
-
-async function freePort() {
-  const server = net.createServer();
-  await new Promise((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address();
-  await new Promise((done) => server.close(done));
-  return port;
 }

@@ -38,7 +38,7 @@ test("extended prototypes and a style sheet that hates us", { model: true }, asy
   assert.ok(box.x + box.width <= view.width && box.x > view.width / 2, `and its corner: ${JSON.stringify(box)}`);
 });
 
-test("a fetch of the page's own that throws, or settles with anything", { model: true }, async ({ tab }) => {
+test("a fetch of the page's own that throws, or settles with anything", { model: true, waits: true }, async ({ tab }) => {
   const page = await (await tab({
     before: () => {
       const real = window.fetch;

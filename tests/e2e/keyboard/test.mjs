@@ -62,3 +62,34 @@ test("the panel has names for people who listen to it", { model: true }, async (
   assert.equal(await page.page.getByRole("button", { name: /send/i }).count(), 1);
   assert.ok(await page.page.getByRole("log").count(), "the list of messages is a log");
 });
+
+/** Contrast of two colours as the browser computes them (WCAG 2.2, relative luminance). */
+const contrast = (a, b) => {
+  const light = (color) => {
+    // `rgb(37, 82, 63)`, or of a mixture `color(srgb 0.5 0.6 0.5)`.
+    const scale = color.startsWith("color(") ? 1 : 255;
+    const [r, g, b] = color.match(/[\d.]+/g).map((n) => n / scale).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const [dark, bright] = [light(a), light(b)].sort((x, y) => x - y);
+  return (bright + 0.05) / (dark + 0.05);
+};
+
+for (const [mode, accent] of [["dark", "#25523f"], ["dark", "#000000"], ["light", "#ffffff"], ["light", "#25523f"]]) {
+  test(`the focus can be seen with the accent ${accent} on a ${mode} panel`, async ({ tab }) => {
+    const page = await (await tab()).load();
+    await page.openPanel();
+    await page.page.evaluate((theme) => window.karta("update", { theme }), { mode, accent });
+    const ground = async () => page.panel.evaluate((e) => getComputedStyle(e).backgroundColor);
+    await until(async () => (contrast(await ground(), "rgb(0, 0, 0)") < 3) === (mode === "dark"), "the mode to be on");
+    const around = () => page.field.evaluate((e) => getComputedStyle(e.closest('[part~="composer"]') ?? e.parentElement).boxShadow);
+    // It fades in.
+    await until(async () => {
+      const color = /^(rgba?\([^)]*\)|color\([^)]*\))/.exec(await around())?.[0];
+      return color && contrast(color, await ground()) >= 3;
+    }, async () => `the field's ring ${await around()} on ${await ground()}`);
+    await page.page.keyboard.press("Shift+Tab");
+    const ring = () => page.panel.evaluate((e) => getComputedStyle(e.getRootNode().activeElement).outlineColor);
+    await until(async () => contrast(await ring(), await ground()) >= 3, async () => `the ring ${await ring()} on ${await ground()}`);
+  });
+}

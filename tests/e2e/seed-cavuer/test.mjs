@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import crypto from "node:crypto";
 import fs from "node:fs";
-import net from "node:net";
 import os from "node:os";
 import path from "node:path";
+import { freePort } from "../harness/port.mjs";
 import { assert, test, until } from "../harness.mjs";
 
 const HERE = import.meta.dirname;
@@ -11,13 +11,6 @@ const MODULES = path.resolve(HERE, "../../../node_modules");
 const values = { token: "pk_live_xxx", hash: "" };
 const rewrite = (html) => html.replace("your_token", values.token).replace("your_public_token", values.token).replace("computed_hash", values.hash);
 const options = { model: true, rewrite };
-
-const freePort = () => new Promise((done) => {
-  const probe = net.createServer().listen(0, "127.0.0.1", () => {
-    const { port } = probe.address();
-    probe.close(() => done(port));
-  });
-});
 
 /** The test server of the documents, as printed, with the values put in that it asks for. */
 async function testServer({ server, agent }, secret) {

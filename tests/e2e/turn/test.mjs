@@ -69,7 +69,7 @@ test("credentials that the relay refuses leave the conversation on HTTPS", { tur
   assert.equal((await page.probe()).channels, 0);
 });
 
-test("old credentials cost one attempt: the next has those of the answer", { turn: { secret: SECRET }, model: true }, async ({ tab, model, turn }) => {
+test("old credentials cost one attempt: the next has those of the answer", { turn: { secret: SECRET }, model: true, waits: true }, async ({ tab, model, turn }) => {
   const page = await tab({ before: onlyRelayed });
   // What a page holds that was left alone since yesterday: signed rightly, and over for a minute.
   await rewriteLinks(page, "**/api/v1/widget/sessions", ({ username }) => credentials(`${Math.floor(Date.now() / 1000) - 60}:${username.split(":")[1]}`));

@@ -2,6 +2,8 @@
 
 use crate::store::query::{terms, words};
 
+mod german;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Courtesy {
     Greeting,
@@ -26,6 +28,9 @@ pub fn of(message: &str) -> Option<Courtesy> {
     };
     if wants_person(&words) {
         return Some(Courtesy::Person);
+    }
+    if let Some(courtesy) = german::of(&words) {
+        return Some(courtesy);
     }
     let about = |few: &[&str]| {
         terms(message)
@@ -308,7 +313,7 @@ fn wants_person(words: &[String]) -> bool {
 mod tests {
     use super::*;
 
-    fn check(message: &str, expected: Option<Courtesy>) {
+    pub(super) fn check(message: &str, expected: Option<Courtesy>) {
         assert_eq!(of(message), expected, "{message}");
     }
 

@@ -433,3 +433,21 @@ fn fresh_files_are_acknowledged_and_nobody_pretends_to_have_read_them() {
     );
     assert_eq!(acknowledged(&[file("old.png", false)]), None);
 }
+
+#[tokio::test]
+async fn who_writes_german_is_answered_in_german() {
+    let shop = Shop::open().await;
+    let says = async |history: &[Line], question: &str, words: &str| {
+        let draft = shop.ask(history, question).await;
+        assert!(draft.paragraphs[0].contains(words), "{draft:?}");
+        draft
+    };
+    says(&[], "Guten Tag!", "Was möchten Sie wissen?").await;
+    says(&[], "Wer bist du?", "Ich bin June").await;
+    says(&[], "Was kannst du?", "nach diesen Themen").await;
+    let draft = says(&[], "Gibt es bei euch Gutscheine?", "weiß ich leider nicht").await;
+    assert!(draft.unknown && draft.offer_person);
+    let before = [Line::Visitor("Wo ist mein Paket?".into())];
+    says(&before, "Xyzzy?", "Das weiß ich").await;
+    says(&[], "Xyzzy?", "I don't know that").await;
+}

@@ -1,8 +1,13 @@
 //! Chat completion chunks: JSON → text, usage and the end. Lenient about everything that does not change the text. Pure.
 
 use super::sse;
+use super::tools::Wish;
 use crate::agent::AgentFailure;
 use serde::{Deserialize, Deserializer};
+
+/// At once. More is a model that has lost itself.
+const WISHES_MAX: usize = 8;
+const WISH_MAX_BYTES: usize = 16_000;
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Chunk {
@@ -16,6 +21,8 @@ pub enum Chunk {
 #[derive(Debug, Default)]
 pub struct Completion {
     pub usage: Option<TokenUsage>,
+    /// What the model wants done before it answers.
+    pub wishes: Vec<Wish>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -38,6 +45,8 @@ pub struct Reader {
     /// Some choice said why it ended.
     finished: bool,
     length: usize,
+    /// By the provider's numbers.
+    wishes: Vec<(u64, Wish)>,
 }
 
 impl Reader {
@@ -75,7 +84,11 @@ impl Reader {
     }
 
     pub fn completion(&self) -> Completion {
-        Completion { usage: self.usage }
+        let wishes = self.wishes.iter();
+        Completion {
+            usage: self.usage,
+            wishes: wishes.map(|(_, wish)| wish.clone()).collect(),
+        }
     }
 
     fn event(&mut self, data: &str, chunks: &mut Vec<Chunk>) -> Result<(), AgentFailure> {
@@ -90,9 +103,19 @@ impl Reader {
         self.usage = body.usage.or(self.usage);
         for choice in body.choices.unwrap_or_default() {
             self.finished |= choice.finish_reason.is_some();
-            let Some(message) = choice.delta.or(choice.message) else {
+            let Some(mut message) = choice.delta.or(choice.message) else {
                 continue;
             };
+            let calls = message.tool_calls.take().unwrap_or_default();
+            // A model that only wants things done says nothing meanwhile.
+            let calling = !calls.is_empty();
+            for call in calls {
+                gather(&mut self.wishes, call)?;
+            }
+            if calling && message.content.is_none() {
+                chunks.push(Chunk::Thought);
+                continue;
+            }
             let aloud = message.thinks();
             let text = self.thought.without(&message.content.unwrap_or_default());
             if !text.is_empty() {
@@ -110,12 +133,61 @@ impl Reader {
 pub fn whole(body: &[u8]) -> Result<(String, Completion), AgentFailure> {
     let body = parse(body)?;
     let choice = body.choices.unwrap_or_default().into_iter().next();
-    let text = choice
-        .and_then(|choice| choice.message.or(choice.delta))
-        .and_then(|message| message.content)
-        .unwrap_or_default();
-    let text = Thought::default().without(&text);
-    Ok((text, Completion { usage: body.usage }))
+    let message = choice.and_then(|choice| choice.message.or(choice.delta));
+    let (text, calls) = match message {
+        Some(message) => (message.content, message.tool_calls),
+        None => (None, None),
+    };
+    let mut wishes = Vec::new();
+    for call in calls.unwrap_or_default() {
+        gather(&mut wishes, call)?;
+    }
+    let completion = Completion {
+        usage: body.usage,
+        wishes: wishes.into_iter().map(|(_, wish)| wish).collect(),
+    };
+    Ok((
+        Thought::default().without(&text.unwrap_or_default()),
+        completion,
+    ))
+}
+
+/// A wish comes in pieces: the first has its name, those after it more of its arguments. Some send each whole, some without a number.
+fn gather(wishes: &mut Vec<(u64, Wish)>, call: Call) -> Result<(), AgentFailure> {
+    let function = call.function.unwrap_or_default();
+    let name = function.name.unwrap_or_default();
+    let next = wishes.len() as u64;
+    let number = match call.index.as_ref().and_then(serde_json::Value::as_u64) {
+        Some(number) => number,
+        None if !name.is_empty() => next,
+        None => next.saturating_sub(1),
+    };
+    let at = match wishes.iter().position(|(known, _)| *known == number) {
+        Some(at) => at,
+        None => {
+            if wishes.len() == WISHES_MAX {
+                return Err(AgentFailure::Broken("too many tool calls at once".into()));
+            }
+            wishes.push((number, Wish::default()));
+            wishes.len() - 1
+        }
+    };
+    let wish = &mut wishes[at].1;
+    wish.name.push_str(&name);
+    if let Some(id) = call.id.filter(|id| wish.id.is_empty() && !id.is_empty()) {
+        wish.id = id;
+    }
+    match function.arguments {
+        Some(serde_json::Value::String(piece)) => wish.arguments.push_str(&piece),
+        // Ollama's own way: not a text of JSON, but the thing itself.
+        Some(whole @ serde_json::Value::Object(_)) => wish.arguments = whole.to_string(),
+        Some(_) | None => {}
+    }
+    let length = wish.name.len() + wish.id.len() + wish.arguments.len();
+    if length > WISH_MAX_BYTES {
+        return Err(AgentFailure::Broken("a tool call without end".into()));
+    }
+    Ok(())
 }
 
 fn parse(json: &[u8]) -> Result<Body, AgentFailure> {
@@ -147,10 +219,25 @@ struct Choice {
 #[derive(Deserialize)]
 struct Message {
     content: Option<String>,
+    tool_calls: Option<Vec<Call>>,
     /// Where DeepSeek, vLLM and others put the thoughts of a model.
     reasoning_content: Option<serde_json::Value>,
     /// Where OpenRouter, Groq and Ollama put them.
     reasoning: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Call {
+    index: Option<serde_json::Value>,
+    id: Option<String>,
+    function: Option<Function>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Function {
+    name: Option<String>,
+    arguments: Option<serde_json::Value>,
 }
 
 impl Message {

@@ -1,8 +1,9 @@
 //! The request's body: instruction, excerpts of the owner's documents, history within bounds, questions. Pure.
 
+use super::tools::{ADDED_MAX_BYTES, ROUNDS, Wish};
 use crate::agent::{Attachment, Line, Turn};
 use crate::files::TEXT_MAX_BYTES;
-use crate::store::Found;
+use crate::store::{Found, Tool};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -29,11 +30,44 @@ pub fn body(turn: &Turn, found: &Found, model: &str) -> Value {
         // What is held back of a key's caps holds only if the model keeps to it.
         "max_tokens": turn.agent.max_tokens(),
     });
+    if !turn.agent.tools.is_empty() {
+        body["tools"] = turn.agent.tools.iter().map(offered).collect();
+    }
     if let Some(temperature) = turn.agent.temperature {
         // Rounded: 0.7 as f32 would travel as 0.699999988079071.
         body["temperature"] = json!((f64::from(temperature) * 100.0).round() / 100.0);
     }
     body
+}
+
+fn offered(tool: &Tool) -> Value {
+    json!({
+        "type": "function",
+        "function": { "name": tool.name, "description": tool.description, "parameters": tool.parameters },
+    })
+}
+
+/// What the model wanted done and what came of it, for the next round.
+pub fn add_round(body: &mut Value, said: &str, wishes: &[(Wish, String)]) {
+    let Some(messages) = body["messages"].as_array_mut() else {
+        return;
+    };
+    let calls = wishes.iter().map(|(wish, _)| {
+        // Providers refuse to read again what is no JSON, though their own model wrote it.
+        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&wish.arguments).is_ok();
+        let arguments = if is_json { &wish.arguments } else { "{}" };
+        json!({ "id": wish.id, "type": "function", "function": { "name": wish.name, "arguments": arguments } })
+    });
+    let content = match said {
+        "" => Value::Null,
+        said => json!(said),
+    };
+    messages.push(
+        json!({ "role": "assistant", "content": content, "tool_calls": calls.collect::<Value>() }),
+    );
+    for (wish, answer) in wishes {
+        messages.push(json!({ "role": "tool", "tool_call_id": wish.id, "content": answer }));
+    }
 }
 
 /// "Compatible" servers refuse what they do not know. What to try after a refusal, one after the other; the length of the answer stays bounded in each.
@@ -58,7 +92,16 @@ fn remove(body: &mut Value, field: &str) {
     }
 }
 
-/// What the provider counts at most. No tokenizer makes more tokens than bytes; what it puts around a message is a handful.
+/// How often the model may be asked in this turn.
+pub fn rounds(turn: &Turn) -> usize {
+    if turn.agent.tools.is_empty() {
+        1
+    } else {
+        ROUNDS
+    }
+}
+
+/// What the provider counts at most, in all rounds. No tokenizer makes more tokens than bytes; what it puts around a message is a handful.
 pub fn tokens_at_most(turn: &Turn, unwritten: usize) -> u64 {
     let said = turn
         .history
@@ -78,7 +121,15 @@ pub fn tokens_at_most(turn: &Turn, unwritten: usize) -> u64 {
     let instruction = agent.instruction.as_deref().unwrap_or(DEFAULT_INSTRUCTION);
     let system = instruction.len() + agent.name.len() + SYSTEM_BYTES + EXCERPTS_BYTES;
     let bytes = system + history + questions + files.sum::<usize>();
-    bytes as u64
+    if agent.tools.is_empty() {
+        return bytes as u64;
+    }
+    let tools = agent
+        .tools
+        .iter()
+        .map(|tool| offered(tool).to_string().len());
+    let each = bytes + tools.sum::<usize>() + ADDED_MAX_BYTES;
+    (rounds(turn) * each) as u64
 }
 
 fn messages(turn: &Turn, found: &Found) -> Vec<Value> {
@@ -203,6 +254,8 @@ mod tests {
     fn turn(history: Vec<Line>) -> Turn {
         Turn {
             agent: Agent::default(),
+            session: "s_1".into(),
+            user_id: None,
             history,
             questions: vec!["One?".into(), "Two?".into()],
             files: Vec::new(),

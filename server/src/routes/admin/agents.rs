@@ -8,7 +8,7 @@ use crate::routes::request::{Id, Json, Params};
 use crate::service::agents::{self, AgentChange};
 use crate::service::patch::{Patch, present};
 use crate::service::{ACCOUNT, knowledge};
-use crate::store::Agent;
+use crate::store::{Agent, Tool};
 use crate::view::{AgentView, PolicyView};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -63,9 +63,16 @@ pub struct AgentSettings {
     #[serde(default)]
     #[schema(value_type = Option<u32>)]
     retention_days: Patch<u32>,
-    /// `off`, `auto`, `local` or `openai`.
+    /// `off`, `auto`, `local`, `openai`, `pipecat` or `openai-realtime`.
     #[serde(default, deserialize_with = "present")]
     voice: Option<String>,
+    /// What a minute of talk costs, whatever engine of the voice it pays for; `local` costs nothing.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    voice_minute_price: Patch<Money>,
+    /// All of them, in the place of all that were.
+    #[serde(default, deserialize_with = "present")]
+    tools: Option<Vec<Tool>>,
     #[serde(default, deserialize_with = "present")]
     upload_enabled: Option<bool>,
     #[serde(default, deserialize_with = "present")]
@@ -126,6 +133,8 @@ impl From<AgentSettings> for AgentChange {
                 Patch::Set(days) => Some(days),
             },
             voice: body.voice,
+            voice_minute_price: body.voice_minute_price,
+            tools: body.tools,
             upload_enabled: body.upload_enabled,
             widget_enabled: body.widget_enabled,
             auth_mode: body.auth_mode,

@@ -9,10 +9,12 @@ use rand::{Rng, SeedableRng};
 use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 
-/// Packets; each run takes the same ones. `KARTA_CHAOS_PACKETS` makes the nightly run longer.
+/// Packets; each run takes the same ones. `./build.sh test --long` sends ten million.
 fn packets() -> usize {
-    let wanted = std::env::var("KARTA_CHAOS_PACKETS").ok();
-    wanted.and_then(|n| n.parse().ok()).unwrap_or(10_000)
+    match std::env::var_os("KARTA_TEST_LONG") {
+        Some(_) => 10_000_000,
+        None => 10_000,
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::super::{Begun, Conversation, Frames};
 use crate::error::Fault;
-use crate::session::{Frame, Principal};
+use crate::session::{Frame, Principal, Stay};
 use async_trait::async_trait;
 use futures::StreamExt;
 use karta_protocol::{Accepted, ClientEvent, ErrorCode, client};
@@ -150,8 +150,8 @@ impl Conversation for FakeConversation {
         Err(Fault::refused(ErrorCode::VoiceUnavailable, "no voice"))
     }
 
-    async fn go_on(&self, _who: &Principal, _session: &str, _since_ms: u64) -> Result<(), Fault> {
-        Ok(())
+    async fn go_on(&self, _who: &Principal, _session: &str, stay: Stay) -> Result<Stay, Fault> {
+        Ok(stay)
     }
 
     async fn said(

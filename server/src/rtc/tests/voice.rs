@@ -6,7 +6,7 @@ use super::connect::config;
 use crate::agent::{AgentFailure, Answer, Runtime, Runtimes, Sink, Turn};
 use crate::app::Clock;
 use crate::error::Fault;
-use crate::session::{Principal, Sessions};
+use crate::session::{Principal, Sessions, Stay};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Agent, Caps, Store as _, WidgetKey};
 use crate::voice::codec::Decoder;
@@ -67,6 +67,7 @@ pub fn scripted() -> Engine {
     Engine {
         ears: Arc::new(Scripted),
         mouth: Arc::new(Scripted),
+        metered: true,
     }
 }
 
@@ -187,14 +188,17 @@ impl Conversation for Voiced {
         Ok(Begun {
             engine: self.engine.clone(),
             settings: self.settings.clone(),
-            since_ms: self.sessions.stay(who, session_id, None).await?,
+            stay: self
+                .sessions
+                .begin_stay(who, session_id, self.engine.metered)
+                .await?,
             aloud: self.sessions.aloud(who, session_id).await?,
             place: Box::new(()),
         })
     }
 
-    async fn go_on(&self, who: &Principal, session_id: &str, since_ms: u64) -> Result<(), Fault> {
-        Conversation::go_on(&self.sessions, who, session_id, since_ms).await
+    async fn go_on(&self, who: &Principal, session_id: &str, stay: Stay) -> Result<Stay, Fault> {
+        self.sessions.go_on(who, session_id, stay).await
     }
 
     async fn said(

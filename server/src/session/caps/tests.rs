@@ -59,3 +59,64 @@ fn what_time_heals_says_when() {
     check("minutes/day", false, Some(43_200));
     check("tokens/day", true, Some(10));
 }
+
+/// Counters of money that a call of half a minute asks for: what they add and need for a minute.
+fn check_talk(capped: bool, minute: Option<u64>, expected: Option<(u64, u64)>) {
+    let cap: Option<Money> = capped.then(|| "1".parse().expect("an amount"));
+    let key = WidgetKey {
+        caps: Caps {
+            spend_per_month: cap,
+            ..Caps::default()
+        },
+        ..WidgetKey::default()
+    };
+    let price = minute.map(|micros| {
+        let text = format!("0.{micros:06}");
+        text.parse().expect("an amount")
+    });
+    let now_ms = LEAP_NOON;
+    let charge = talk(&key, price, now_ms - 30 * SECOND, now_ms);
+    let case = format!("cap {capped}, price {minute:?}");
+    let found = charge.talk.as_ref().map(|talk| {
+        assert_eq!(talk.from_ms, now_ms - 30 * SECOND);
+        let names: Vec<_> = talk.counts.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["spend/day", "spend/month"], "{case}");
+        let caps: Vec<_> = talk.counts.iter().map(|c| c.cap).collect();
+        assert_eq!(caps, [None, cap.map(Money::micros)], "{case}");
+        // What turns hold back is not there for it.
+        assert!(
+            talk.counts
+                .iter()
+                .all(|c| c.aside == Some(Measure::Micros) && c.add == talk.counts[0].add)
+        );
+        (talk.counts[0].add, talk.counts[0].need)
+    });
+    assert_eq!(found, expected, "{case}");
+    // Time is time, whatever it costs.
+    let minutes = charge.minutes.expect("minutes");
+    assert!(minutes.counts.iter().all(|c| (c.add, c.need) == (1, 1)));
+    let who = Principal {
+        account: String::new(),
+        key_id: String::new(),
+        agent_id: String::new(),
+        subject: "v_1".into(),
+    };
+    let handed = call(&key, &who, None, price, now_ms);
+    assert_eq!(
+        handed
+            .talk
+            .map(|talk| (talk.counts[0].add, talk.counts[0].need)),
+        expected,
+        "{case}, handed"
+    );
+}
+
+#[test]
+fn talk_takes_its_price_and_what_has_none_asks_for_all_there_is() {
+    for capped in [false, true] {
+        check_talk(capped, Some(60_000), Some((60_000, 60_000)));
+        check_talk(capped, Some(0), None);
+    }
+    check_talk(false, None, None);
+    check_talk(true, None, Some((0, u64::MAX)));
+}

@@ -1,6 +1,6 @@
 //! The sessions of one test: a real SQLite file, and a runtime that does as the test says.
 
-use crate::agent::{AgentFailure, Answer, Runtime, Runtimes, Sink, Turn};
+use crate::agent::{AgentFailure, Answer, Outcome, Runtime, Runtimes, Sink, ToolUse, Turn};
 use crate::app::Clock;
 use crate::error::Fault;
 use crate::session::{Principal, Sessions, Subscription};
@@ -18,6 +18,9 @@ pub enum Cue {
     Say(&'static str),
     Think,
     Spent(Usage),
+    /// May this tool act? The answer goes to the test.
+    Ask(ToolUse, oneshot::Sender<bool>),
+    Acted(ToolUse, Outcome),
     Done(Answer),
     Fail(AgentFailure),
     Panic,
@@ -38,6 +41,11 @@ impl Call {
     pub fn cue(&self, cue: Cue) -> &Self {
         assert!(self.cues.send(cue).is_ok(), "the turn is over");
         self
+    }
+    pub fn ask(&self, what: &ToolUse) -> oneshot::Receiver<bool> {
+        let (tell, told) = oneshot::channel();
+        self.cue(Cue::Ask(what.clone(), tell));
+        told
     }
     pub fn reply(&self, text: &'static str) {
         self.say(text).cue(Cue::Done(Answer::default()));
@@ -67,6 +75,10 @@ impl Runtime for Puppet {
                 Some(Cue::Say(text)) => sink.text(text),
                 Some(Cue::Think) => sink.thinking(),
                 Some(Cue::Spent(usage)) => sink.spent(usage),
+                Some(Cue::Ask(what, tell)) => {
+                    let _ = tell.send(sink.may_act(&what).await?);
+                }
+                Some(Cue::Acted(what, outcome)) => sink.acted(&what, outcome).await?,
                 Some(Cue::Done(answer)) => return Ok(answer),
                 Some(Cue::Fail(failure)) => return Err(failure),
                 Some(Cue::Panic) => panic!("as told"),
@@ -120,6 +132,11 @@ impl Stage {
             calls: Mutex::new(called),
             ahead_ms,
         }
+    }
+
+    /// How far the clock was moved.
+    pub fn ahead(&self) -> Duration {
+        Duration::from_millis(self.ahead_ms.load(Ordering::SeqCst))
     }
 
     pub fn advance(&self, time: Duration) {
@@ -287,6 +304,9 @@ pub fn script(events: &[SessionEvent]) -> Vec<String> {
         }
         if event.interrupted {
             line.push_str(" interrupted");
+        }
+        if let Some(state) = &event.state {
+            line.push_str(&format!(" {state}"));
         }
         if let Some(reason) = event.stop_reason {
             line.push_str(&format!(" {reason:?}"));

@@ -15,22 +15,32 @@ const ASIDE_MOST: u64 = 1_000_000_000_000;
 #[derive(Debug, Default)]
 pub struct Due<'a> {
     counts: Vec<(&'a Count, u64)>,
-    pub paid_until_ms: u64,
+    pub paid: Paid,
 }
 
-/// `paid_until_ms`: of the session, 0 for a new one.
+/// Until when a session has paid; 0: for nothing yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Paid {
+    pub until_ms: u64,
+    pub talk_until_ms: u64,
+}
+
 pub async fn check<'a>(
     tx: &mut SqliteConnection,
     charge: &'a Charge,
-    paid_until_ms: u64,
+    mut paid: Paid,
 ) -> Result<Result<Due<'a>, Over>, StoreError> {
-    let minutes = charge.minutes.as_ref();
-    let (n, paid_until_ms) = minutes.map_or((0, paid_until_ms), |minutes| {
-        unpaid(minutes, paid_until_ms, charge.now_ms)
-    });
-    let counts = charge.counts.iter().map(|c| (c, c.add, c.need));
-    let minutes = minutes.into_iter().flat_map(|m| &m.counts);
-    let counts: Vec<_> = counts.chain(minutes.map(|c| (c, n, n))).collect();
+    let mut counts: Vec<_> = charge.counts.iter().map(|c| (c, c.add, c.need)).collect();
+    for (minutes, until_ms) in [
+        (&charge.minutes, &mut paid.until_ms),
+        (&charge.talk, &mut paid.talk_until_ms),
+    ] {
+        let Some(minutes) = minutes else { continue };
+        let (n, paid_ms) = unpaid(minutes, *until_ms, charge.now_ms);
+        *until_ms = paid_ms;
+        let each = |c: &'a Count| (c, n.saturating_mul(c.add), n.saturating_mul(c.need));
+        counts.extend(minutes.counts.iter().map(each));
+    }
     for (count, _, need) in &counts {
         if let Some(cap) = count.cap {
             let left = cap.saturating_sub(used(tx, &charge.key_id, count).await?);
@@ -49,7 +59,7 @@ pub async fn check<'a>(
     let counts = counts.into_iter().map(|(count, add, _)| (count, add));
     Ok(Ok(Due {
         counts: counts.filter(|(_, add)| *add > 0).collect(),
-        paid_until_ms,
+        paid,
     }))
 }
 

@@ -2,8 +2,8 @@
 
 use crate::auth::signing::Generation;
 use crate::store::{
-    AdminToken, Agent, KnowledgeDocument, Replaced, SessionRecord, SpentToken, StoreError, User,
-    WidgetKey,
+    AdminToken, Agent, HandedCall, KnowledgeDocument, Replaced, SessionRecord, SpentToken,
+    StoreError, User, WidgetKey,
 };
 use karta_protocol::{Branding, SessionEvent, SessionInfo, SessionStatus};
 use serde::de::DeserializeOwned;
@@ -26,6 +26,16 @@ pub fn key(row: &SqliteRow) -> Result<WidgetKey, StoreError> {
         old_secret: replaced(row, "old_secret_hash", "old_secret_until_ms")?,
         old_identity: replaced(row, "old_identity_secret", "old_identity_until_ms")?,
         created_ms: unsigned(row, "created_ms")?,
+    })
+}
+
+pub fn call(row: &SqliteRow) -> Result<HandedCall, StoreError> {
+    Ok(HandedCall {
+        id: row.try_get("id")?,
+        owner: row.try_get("owner")?,
+        session_id: row.try_get("session_id")?,
+        began_ms: unsigned(row, "began_ms")?,
+        kept: row.try_get("kept")?,
     })
 }
 
@@ -131,6 +141,8 @@ pub fn session(row: &SqliteRow) -> Result<SessionRecord, StoreError> {
         created_ms: unsigned(row, "created_ms")?,
         asked_seq: unsigned(row, "asked_seq")?,
         turn_seq: unsigned(row, "turn_seq")?,
+        paid_until_ms: unsigned(row, "paid_until_ms")?,
+        talk_paid_until_ms: unsigned(row, "talk_paid_until_ms")?,
     })
 }
 

@@ -7,8 +7,12 @@ mod writer;
 use super::*;
 use crate::store::{Caps, new_id, now_ms};
 use karta_protocol::{EventType, SessionInfo, SessionStatus, StopReason};
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 async fn open(dir: &Path) -> Arc<SqliteStore> {
     Arc::new(SqliteStore::open(dir).await.expect("a store"))

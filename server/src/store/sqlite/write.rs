@@ -1,12 +1,13 @@
 //! One write each, inside the writer's transaction: what is to be written, and the SQL for it. No batching here.
 
+use super::charge::Paid;
 use super::row::{integer, unsigned};
-use super::{charge, identity, retention};
+use super::{charge, document, identity, retention};
 use crate::auth::signing::Generation;
 use crate::store::passage::Piece;
 use crate::store::{
-    AdminToken, Agent, Appended, Aside, Began, Charge, KnowledgeDocument, SessionRecord,
-    StoreError, User, WidgetKey,
+    AdminToken, Agent, Appended, Aside, Began, Charge, HandedCall, KnowledgeDocument,
+    SessionRecord, StoreError, User, WidgetKey,
 };
 use karta_protocol::{Branding, EventType, SessionEvent};
 use serde_json::{Map, Value};
@@ -49,6 +50,10 @@ pub enum Write {
     Document(KnowledgeDocument, Vec<Piece>),
     RemoveDocument(String, String),
     TickDocuments(String, Vec<String>),
+    Call(HandedCall),
+    RemoveCall(String),
+    /// Id, from whom, to whom.
+    TakeCall(String, String, String),
 }
 
 #[derive(Debug)]
@@ -128,12 +133,22 @@ pub async fn apply(
             let query = sqlx::query(sql).bind(account).bind(json(branding)?);
             done(query.execute(tx).await)
         }
-        Write::Document(document, pieces) => put_document(tx, document, pieces).await,
+        Write::Document(document, pieces) => document::put(tx, document, pieces).await,
         Write::RemoveDocument(account, id) => {
             let sql = "DELETE FROM documents WHERE account = ? AND id = ?";
             changed(sqlx::query(sql).bind(account).bind(id).execute(tx).await)
         }
-        Write::TickDocuments(agent_id, ids) => tick_documents(tx, agent_id, ids).await,
+        Write::TickDocuments(agent_id, ids) => document::tick(tx, agent_id, ids).await,
+        Write::Call(call) => put_call(tx, call).await,
+        Write::RemoveCall(id) => {
+            let sql = "DELETE FROM calls WHERE id = ?";
+            done(sqlx::query(sql).bind(id).execute(tx).await)
+        }
+        Write::TakeCall(id, from, to) => {
+            let sql = "UPDATE calls SET owner = ?3 WHERE id = ?1 AND owner = ?2";
+            let query = sqlx::query(sql).bind(id).bind(from).bind(to);
+            changed(query.execute(tx).await)
+        }
     }
 }
 
@@ -145,7 +160,7 @@ async fn append(
     now: u64,
 ) -> Result<Wrote, StoreError> {
     // Each statement is a round trip to the connection's thread, so there are few: look, insert all, update.
-    let sql = "SELECT last_seq, running, asked_seq, turn_seq, paid_until_ms, aside_tokens, aside_micros,
+    let sql = "SELECT last_seq, running, asked_seq, turn_seq, paid_until_ms, talk_paid_until_ms, aside_tokens, aside_micros,
                    (SELECT seq FROM events WHERE session_id = sessions.id AND client_id = ?) AS repeated
                FROM sessions WHERE id = ?";
     let row = sqlx::query(sql)
@@ -163,12 +178,15 @@ async fn append(
     let mut running: bool = row.try_get("running")?;
     let mut asked_seq = unsigned(&row, "asked_seq")?;
     let mut turn_seq = unsigned(&row, "turn_seq")?;
-    let mut paid_until_ms = unsigned(&row, "paid_until_ms")?;
+    let mut paid = Paid {
+        until_ms: unsigned(&row, "paid_until_ms")?,
+        talk_until_ms: unsigned(&row, "talk_paid_until_ms")?,
+    };
     if let Some(charge) = charge {
-        match charge::check(tx, charge, paid_until_ms).await? {
+        match charge::check(tx, charge, paid).await? {
             Ok(due) => {
                 charge::pay(tx, charge, &due).await?;
-                paid_until_ms = due.paid_until_ms;
+                paid = due.paid;
             }
             Err(over) => return Ok(Wrote::Appended(Appended::Over(over))),
         }
@@ -233,14 +251,15 @@ async fn append(
             .execute(&mut *tx)
             .await?;
     }
-    let sql = "UPDATE sessions SET last_seq = ?, running = ?, asked_seq = ?, turn_seq = ?, paid_until_ms = ?, last_ms = ?,
+    let sql = "UPDATE sessions SET last_seq = ?, running = ?, asked_seq = ?, turn_seq = ?, paid_until_ms = ?, talk_paid_until_ms = ?, last_ms = ?,
                    aside_tokens = ?, aside_micros = ? WHERE id = ?";
     sqlx::query(sql)
         .bind(integer(seq))
         .bind(running)
         .bind(integer(asked_seq))
         .bind(integer(turn_seq))
-        .bind(integer(paid_until_ms))
+        .bind(integer(paid.until_ms))
+        .bind(integer(paid.talk_until_ms))
         .bind(integer(now))
         .bind(integer(aside.tokens))
         .bind(integer(aside.micros))
@@ -270,13 +289,27 @@ async fn begin_session(
     if only && let Some(id) = identity::earlier_session(tx, record).await? {
         return Ok(Wrote::Began(Began::Earlier(id)));
     }
-    match charge::check(tx, charge, 0).await? {
+    match charge::check(tx, charge, Paid::default()).await? {
         Ok(due) => charge::pay(tx, charge, &due).await?,
         Err(over) => return Ok(Wrote::Began(Began::Over(over))),
     }
     put_session(tx, record).await?;
     charge::purge(tx, charge.now_ms).await?;
     Ok(Wrote::Began(Began::New))
+}
+
+async fn put_call(tx: &mut SqliteConnection, call: &HandedCall) -> Result<Wrote, StoreError> {
+    let sql = "INSERT INTO calls (id, owner, session_id, began_ms, kept) VALUES (?, ?, ?, ?, ?)";
+    done(
+        sqlx::query(sql)
+            .bind(&call.id)
+            .bind(&call.owner)
+            .bind(&call.session_id)
+            .bind(integer(call.began_ms))
+            .bind(&call.kept)
+            .execute(tx)
+            .await,
+    )
 }
 
 async fn put_session(
@@ -399,72 +432,6 @@ async fn put_admin_token(
             .execute(tx)
             .await,
     )
-}
-
-async fn tick_documents(
-    tx: &mut SqliteConnection,
-    agent_id: &str,
-    ids: &[String],
-) -> Result<Wrote, StoreError> {
-    sqlx::query("DELETE FROM document_agents WHERE agent_id = ?")
-        .bind(agent_id)
-        .execute(&mut *tx)
-        .await?;
-    for id in ids {
-        // Only where both are there: either may have gone since the caller looked.
-        let sql = "INSERT INTO document_agents (document_id, agent_id)
-                   SELECT d.id, a.id FROM documents d, agents a WHERE d.id = ? AND NOT d.for_all AND a.id = ?
-                   ON CONFLICT DO NOTHING";
-        sqlx::query(sql)
-            .bind(id)
-            .bind(agent_id)
-            .execute(&mut *tx)
-            .await?;
-    }
-    Ok(Wrote::Done)
-}
-
-async fn put_document(
-    tx: &mut SqliteConnection,
-    document: &KnowledgeDocument,
-    pieces: &[Piece],
-) -> Result<Wrote, StoreError> {
-    // Its passages go by cascade, and their index entries by trigger.
-    sqlx::query("DELETE FROM documents WHERE id = ?")
-        .bind(&document.id)
-        .execute(&mut *tx)
-        .await?;
-    let sql = "INSERT INTO documents (id, account, for_all, title, url, body, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?)";
-    sqlx::query(sql)
-        .bind(&document.id)
-        .bind(&document.account)
-        .bind(document.agent_ids.is_none())
-        .bind(&document.title)
-        .bind(&document.url)
-        .bind(&document.text)
-        .bind(integer(document.created_ms))
-        .execute(&mut *tx)
-        .await?;
-    for agent_id in document.agent_ids.iter().flatten() {
-        let sql = "INSERT INTO document_agents (document_id, agent_id) VALUES (?, ?) ON CONFLICT DO NOTHING";
-        sqlx::query(sql)
-            .bind(&document.id)
-            .bind(agent_id)
-            .execute(&mut *tx)
-            .await?;
-    }
-    for piece in pieces {
-        let sql = "INSERT INTO passages (document_id, account, title, heading, body) VALUES (?, ?, ?, ?, ?)";
-        sqlx::query(sql)
-            .bind(&document.id)
-            .bind(&document.account)
-            .bind(&document.title)
-            .bind(piece.heading.as_deref().unwrap_or_default())
-            .bind(&piece.text)
-            .execute(&mut *tx)
-            .await?;
-    }
-    Ok(Wrote::Done)
 }
 
 pub fn done(result: Result<SqliteQueryResult, sqlx::Error>) -> Result<Wrote, StoreError> {

@@ -101,8 +101,8 @@ impl Call {
         self.play(now, out);
     }
 
-    /// Samples that wait to be played.
-    pub fn stored(&self) -> usize {
+    /// How long the agent can speak on without another sound.
+    pub fn stored(&self) -> Duration {
         self.playout.stored()
     }
 
@@ -122,10 +122,10 @@ impl Call {
                 break;
             }
             match self.playout.next() {
-                Next::Frame(pcm) => {
+                Next::Frame(payload) => {
                     self.next_frame = Some(due + FRAME_TIME);
                     self.last_word = now;
-                    if let Some(payload) = self.encoder.encode(&pcm) {
+                    if !payload.is_empty() {
                         // In step with the wall clock, so that the other side knows how long the silence before was.
                         let since = due.saturating_duration_since(self.began).as_millis() as u64;
                         let time = since / 20 * FRAME_TICKS;

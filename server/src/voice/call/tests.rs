@@ -53,6 +53,37 @@ impl Stage {
         }
     }
 
+    /// The same over a network that holds back `held` packets from the `from`th on, and gives them all at once then.
+    fn say_held(&mut self, payloads: &[Vec<u8>], from: usize, held: usize) {
+        for (index, payload) in payloads.iter().enumerate() {
+            let packet = Packet {
+                seq: index as u64,
+                time: index as u64 * 960,
+                payload: payload.clone(),
+            };
+            if !(from..from + held).contains(&index) {
+                self.pass(20);
+            } else if index == from {
+                self.pass(20 * held as u64);
+            }
+            let now = self.now();
+            self.call.packet(&packet, now, &mut self.out);
+        }
+    }
+
+    /// What is recognised of the visitor, turn by turn.
+    fn turns(&self) -> Vec<Vec<i16>> {
+        let mut turns = Vec::new();
+        for out in &self.out {
+            match out {
+                Out::Recognise(_) => turns.push(Vec::new()),
+                Out::Sound(_, pcm) => turns.last_mut().expect("a turn").extend(pcm),
+                _ => {}
+            }
+        }
+        turns
+    }
+
     fn ask(&mut self) {
         self.say(&asked());
         self.pass(1_000);
@@ -203,7 +234,7 @@ fn an_answer_waits_until_the_visitor_has_ended() {
     stage.answer("p_1", "Hello.", 10);
     stage.pass(200);
     assert_eq!(stage.frames(), 0);
-    stage.pass(1_000);
+    stage.pass(2_200);
     assert_eq!(stage.frames(), 0, "it is not known yet what was said");
     stage.recognised("");
     stage.pass(400);
@@ -266,6 +297,35 @@ fn muted_nothing_is_heard() {
     stage.call.mute(false, stage.now(), &mut stage.out);
     stage.ask();
     assert!(stage.out.contains(&Out::Recognise(1)));
+}
+
+#[test]
+fn what_the_network_holds_back_is_heard_as_it_was_said() {
+    let heard = |from, held| {
+        let mut stage = Stage::new();
+        stage.say_held(&asked(), from, held);
+        stage.pass(3_000);
+        stage.turns()
+    };
+    let plain = heard(0, 0);
+    assert_eq!(plain.len(), 1);
+    for from in [3, 20, 40, 55, 70] {
+        for held in [5, 9, 20, 45] {
+            let turns = heard(from, held);
+            assert_eq!(turns.len(), 1, "{held} held back from {from} on");
+            assert!(turns[0] == plain[0], "{held} held back from {from} on");
+        }
+    }
+}
+
+#[test]
+fn a_visitor_whose_network_is_gone_in_mid_word_has_the_turn_ended() {
+    let mut stage = Stage::new();
+    stage.say(&asked()[..40]);
+    stage.pass(1_500);
+    assert!(!stage.out.contains(&Out::Ended(1)));
+    stage.pass(1_000);
+    assert!(stage.out.contains(&Out::Ended(1)));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! those that run is bounded. It reads while the visitor speaks, so little is left to do at the end.
 
 use super::{Engine, SoFar, SpeechFailure, SpeechToText, TextToSpeech, WORDS_MAX_BYTES};
-use crate::voice::{Resampler, wav};
+use crate::voice::samples::{BITE, Samples};
 use async_trait::async_trait;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -54,6 +54,7 @@ pub fn engine() -> Result<Engine, String> {
             running: Semaphore::new(cores),
             folder,
         }),
+        metered: false,
     })
 }
 
@@ -181,10 +182,36 @@ impl TextToSpeech for Synthesiser {
         words: &str,
         sound: &mpsc::Sender<Vec<i16>>,
     ) -> Result<(), SpeechFailure> {
+        let file = self.folder.file();
+        self.make(words, &file).await?;
+        let reading = |e| failed("reading flite's sound", &e);
+        let mut wav = tokio::fs::File::open(&file.0).await.map_err(reading)?;
+        let mut samples = Samples::default();
+        let mut bite = [0; BITE];
+        let mut file_begins = true;
+        // The rest waits in the file, however long the call takes to play it.
+        loop {
+            let length = wav.read(&mut bite).await.map_err(reading)?;
+            if std::mem::take(&mut file_begins) && !bite[..length].starts_with(b"RIFF") {
+                return Err(SpeechFailure::new("flite wrote no WAV file"));
+            }
+            let pcm = match length {
+                0 => samples.finish(),
+                some => samples.read(&bite[..some]),
+            };
+            // An error: the call is over, nobody is there to hear it.
+            if (!pcm.is_empty() && sound.send(pcm).await.is_err()) || length == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Synthesiser {
+    async fn make(&self, words: &str, file: &SoundFile) -> Result<(), SpeechFailure> {
         let _permit = self.running.acquire().await;
         let words = &words[..words.floor_char_boundary(WORDS_MAX_BYTES)];
         // A file, as flite writes no sound into a pipe. The text goes by a pipe: arguments can be read by everybody on the machine.
-        let file = self.folder.file();
         let mut child = child(&self.program)
             .args(["-voice", "slt", "-f", "/dev/stdin", "-o"])
             .arg(&file.0)
@@ -198,25 +225,11 @@ impl TextToSpeech for Synthesiser {
             child.wait().await
         };
         match timeout(SPEAK_MAX, speaking).await {
-            Ok(Ok(status)) if status.success() => {}
-            Ok(Ok(_)) => return Err(SpeechFailure::new("flite failed")),
-            Ok(Err(error)) => return Err(failed(SYNTHESISER, &error)),
-            Err(_) => return Err(SpeechFailure::new("flite took too long")),
+            Ok(Ok(status)) if status.success() => Ok(()),
+            Ok(Ok(_)) => Err(SpeechFailure::new("flite failed")),
+            Ok(Err(error)) => Err(failed(SYNTHESISER, &error)),
+            Err(_) => Err(SpeechFailure::new("flite took too long")),
         }
-        let bytes = tokio::fs::read(&file.0)
-            .await
-            .map_err(|e| failed("reading flite's sound", &e))?;
-        let (rate, pcm) =
-            wav::read(&bytes).ok_or_else(|| SpeechFailure::new("flite wrote no WAV file"))?;
-        let mut resampler = Resampler::new(rate);
-        for piece in pcm.chunks(rate as usize / 2) {
-            // The call is over: nobody is there to hear it.
-            if sound.send(resampler.push(piece)).await.is_err() {
-                return Ok(());
-            }
-        }
-        let _ = sound.send(resampler.finish()).await;
-        Ok(())
     }
 }
 

@@ -3,11 +3,13 @@
 
 use super::{Engine, SoFar, SpeechFailure, SpeechToText, TextToSpeech, WORDS_MAX_BYTES};
 use crate::agent::openai::sse::Parser;
+use crate::outbound::{self, Form, Trouble, Verdict, endpoint};
 use crate::secret::Secret;
-use crate::voice::{HEARD_RATE, Resampler, SPOKEN_RATE, wav};
+use crate::voice::samples::{BITE, Samples};
+use crate::voice::{HEARD_RATE, SPOKEN_RATE, wav};
 use async_trait::async_trait;
 use futures::StreamExt as _;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -37,42 +39,18 @@ pub struct VoiceConfig {
 }
 
 pub fn engine(config: VoiceConfig) -> Result<Engine, String> {
-    let client = reqwest::Client::builder()
-        .connect_timeout(CONNECT)
-        // A redirect would carry the key to wherever it points.
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("karta-server/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|_| "the HTTP client cannot be built".to_owned())?;
-    let mut headers = HeaderMap::new();
-    if let Some(key) = &config.api_key {
-        let value = HeaderValue::from_str(&format!("Bearer {}", key.expose()));
-        let mut value = value.map_err(|_| "OPENAI_API_KEY is not a header value".to_owned())?;
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
-    }
     let provider = Arc::new(Provider {
         transcriptions: endpoint(&config.base_url, "/audio/transcriptions")?,
         speech: endpoint(&config.base_url, "/audio/speech")?,
-        client,
-        headers,
+        client: outbound::client(CONNECT)?,
+        headers: outbound::bearer(config.api_key.as_ref(), "OPENAI_API_KEY")?,
         config,
     });
     Ok(Engine {
         ears: provider.clone(),
         mouth: provider,
+        metered: true,
     })
-}
-
-fn endpoint(base: &str, path: &str) -> Result<Url, String> {
-    let mut url =
-        Url::parse(base).map_err(|_| "OPENAI_BASE_URL is not a web address".to_owned())?;
-    let before = url.path().trim_end_matches('/');
-    let before = before.strip_suffix("/chat/completions").unwrap_or(before);
-    let path = format!("{before}{path}");
-    url.set_path(&path);
-    url.set_fragment(None);
-    Ok(url)
 }
 
 struct Provider {
@@ -94,29 +72,15 @@ impl Provider {
     }
 
     async fn recognise(&self, speech: &[u8], stream: bool) -> Result<Response, SpeechFailure> {
-        let boundary = format!("karta-{:032x}", rand::random::<u128>());
-        let mut body = Vec::with_capacity(speech.len() + 1_024);
-        let mut field = |name: &str, value: &str| {
-            let part = format!(
-                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
-            );
-            body.extend(part.into_bytes());
-        };
-        field("model", &self.config.stt_model);
-        field("response_format", "json");
+        let mut form = Form::new()
+            .text("model", &self.config.stt_model)
+            .text("response_format", "json");
         if stream {
-            field("stream", "true");
+            form = form.text("stream", "true");
         }
-        let file = format!(
-            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"speech.wav\"\r\nContent-Type: audio/wav\r\n\r\n"
-        );
-        body.extend(file.into_bytes());
-        body.extend(speech);
-        body.extend(format!("\r\n--{boundary}--\r\n").into_bytes());
-        let kind = format!("multipart/form-data; boundary={boundary}");
+        let form = form.file("file", "speech.wav", "audio/wav", speech);
         let request = self.client.post(self.transcriptions.clone());
-        self.send(request.header(CONTENT_TYPE, kind).body(body))
-            .await
+        self.send(form.send_with(request)).await
     }
 }
 
@@ -132,6 +96,7 @@ impl SpeechToText for Provider {
             pcm.extend(piece);
         }
         let file = wav::write(HEARD_RATE, &pcm);
+        drop(pcm);
         let mut response = self.recognise(&file, true).await?;
         // Some servers refuse what they do not know.
         if matches!(
@@ -141,7 +106,7 @@ impl SpeechToText for Provider {
             response = self.recognise(&file, false).await?;
         }
         refused(&response)?;
-        let streams = kind(&response).starts_with("text/event-stream");
+        let streams = outbound::kind(&response).starts_with("text/event-stream");
         let mut words = Words::default();
         let mut whole = Vec::new();
         let mut parser = Parser::default();
@@ -226,7 +191,7 @@ impl TextToSpeech for Provider {
             .send(self.client.post(self.speech.clone()).json(&body))
             .await?;
         refused(&response)?;
-        let kind = kind(&response);
+        let kind = outbound::kind(&response);
         if kind.starts_with("application/json") || kind.contains("mpeg") || kind.contains("ogg") {
             return Err(SpeechFailure::new("the provider does not speak `pcm`"));
         }
@@ -238,58 +203,16 @@ impl TextToSpeech for Provider {
             if length > SOUND_MAX_BYTES {
                 break;
             }
-            let pcm = samples.read(&piece);
-            if !pcm.is_empty() && sound.send(pcm).await.is_err() {
-                return Ok(());
+            // In bites: this waits where the call has enough, and a server that is near sends half a megabyte at once.
+            for bite in piece.chunks(BITE) {
+                let pcm = samples.read(bite);
+                if !pcm.is_empty() && sound.send(pcm).await.is_err() {
+                    return Ok(());
+                }
             }
         }
         let _ = sound.send(samples.finish()).await;
         Ok(())
-    }
-}
-
-/// Bytes as they come → samples: bare ones at 24 kHz, as published, or those of a WAV file, as some servers answer all the same.
-#[derive(Default)]
-struct Samples {
-    bytes: Vec<u8>,
-    form: Option<(usize, Resampler)>,
-}
-
-/// A WAV header is found within this, or there is none.
-const HEADER_MAX: usize = 4_096;
-
-impl Samples {
-    fn read(&mut self, piece: &[u8]) -> Vec<i16> {
-        self.bytes.extend_from_slice(piece);
-        if self.form.is_none() {
-            let could_be = self.bytes.starts_with(&b"RIFF"[..self.bytes.len().min(4)]);
-            self.form = match wav::header(&self.bytes) {
-                Some((rate, channels, data)) => {
-                    self.bytes.drain(..data);
-                    Some((channels, Resampler::new(rate)))
-                }
-                None if could_be && self.bytes.len() < HEADER_MAX => return Vec::new(),
-                None => Some((1, Resampler::new(SPOKEN_RATE))),
-            };
-        }
-        let Some((channels, resampler)) = &mut self.form else {
-            return Vec::new();
-        };
-        let size = 2 * *channels;
-        let whole = self.bytes.len() / size * size;
-        let pcm: Vec<i16> = self.bytes[..whole]
-            .chunks_exact(size)
-            .map(|sample| i16::from_le_bytes([sample[0], sample[1]]))
-            .collect();
-        self.bytes.drain(..whole);
-        resampler.push(&pcm)
-    }
-
-    fn finish(&mut self) -> Vec<i16> {
-        match &mut self.form {
-            Some((_, resampler)) => resampler.finish(),
-            None => Vec::new(),
-        }
     }
 }
 
@@ -304,37 +227,25 @@ async fn next<B: AsRef<[u8]>>(
     }
 }
 
-fn kind(response: &Response) -> String {
-    let kind = response.headers().get(CONTENT_TYPE);
-    kind.and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
-        .trim_start()
-        .to_ascii_lowercase()
-}
-
-/// What the provider wrote stays unread: it may quote the key or what was said.
 fn refused(response: &Response) -> Result<(), SpeechFailure> {
     let number = response.status().as_u16();
-    let why = match number {
-        200..=299 => return Ok(()),
-        401 | 403 => "refuses the key; check OPENAI_API_KEY",
-        404 => {
+    let why = match Verdict::of(number) {
+        Verdict::Done => return Ok(()),
+        Verdict::Key => "refuses the key; check OPENAI_API_KEY",
+        Verdict::Unknown => {
             "knows no such address or model; check OPENAI_BASE_URL, OPENAI_STT_MODEL and OPENAI_TTS_MODEL"
         }
-        429 | 503 | 529 => "refuses because of load",
-        _ => "failed",
+        Verdict::Busy => "refuses because of load",
+        Verdict::Redirected | Verdict::Failed => "failed",
     };
     Err(SpeechFailure(format!("the provider {why} (HTTP {number})")))
 }
 
-/// Categories only: reqwest's own words can hold the address, and an address can hold a password.
 fn failure(error: &reqwest::Error) -> SpeechFailure {
-    SpeechFailure::new(if error.is_connect() {
-        "no connection to the provider; check OPENAI_BASE_URL"
-    } else if error.is_body() || error.is_decode() {
-        "the provider's stream was cut"
-    } else {
-        "the request to the provider failed"
+    SpeechFailure::new(match Trouble::from(error) {
+        Trouble::Connection => "no connection to the provider; check OPENAI_BASE_URL",
+        Trouble::Cut => "the provider's stream was cut",
+        Trouble::Time | Trouble::Other => "the request to the provider failed",
     })
 }
 

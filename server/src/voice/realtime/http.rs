@@ -1,9 +1,10 @@
 //! Calls to an engine: one host, no redirects, bounded in time and size. What the engine writes beside its answer stays unread.
 
 use super::Refusal;
+use crate::outbound::{self, Trouble, Verdict};
 use crate::secret::Secret;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{RequestBuilder, Response};
+use reqwest::RequestBuilder;
+use reqwest::header::{HeaderMap, LOCATION};
 use std::time::Duration;
 use url::Url;
 
@@ -32,23 +33,9 @@ pub struct Answer {
 impl Http {
     /// `key_name`: how the operator knows the key.
     pub fn new(key: Option<&Secret>, key_name: &str, patience: Duration) -> Result<Http, String> {
-        let client = reqwest::Client::builder()
-            .connect_timeout(CONNECT)
-            // A redirect would carry the key to wherever it points.
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("karta-server/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|_| "the HTTP client cannot be built".to_owned())?;
-        let mut headers = HeaderMap::new();
-        if let Some(key) = key {
-            let value = HeaderValue::from_str(&format!("Bearer {}", key.expose()));
-            let mut value = value.map_err(|_| format!("{key_name} is not a header value"))?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
         Ok(Http {
-            client,
-            headers,
+            client: outbound::client(CONNECT)?,
+            headers: outbound::bearer(key, key_name)?,
             patience,
         })
     }
@@ -74,27 +61,29 @@ impl Http {
         let sending = request.headers(self.headers.clone()).send();
         let mut response = sending.await.map_err(|error| failure(&error))?;
         let status = response.status().as_u16();
-        match status {
-            200..=299 => {}
-            404 => return Ok(None),
-            429 | 503 | 529 => {
+        match Verdict::of(status) {
+            Verdict::Done => {}
+            Verdict::Unknown => return Ok(None),
+            Verdict::Busy => {
                 return Err(Refusal::Busy {
-                    retry_after_seconds: retry_after(&response),
+                    retry_after_seconds: outbound::retry_after(&response)
+                        .unwrap_or(RETRY_SECONDS)
+                        .clamp(1, RETRY_MAX_SECONDS),
                 });
             }
-            401 | 403 => {
+            Verdict::Key => {
                 return Err(Refusal::Failed(format!(
                     "the engine refuses the key (HTTP {status})"
                 )));
             }
-            _ => {
+            Verdict::Redirected | Verdict::Failed => {
                 return Err(Refusal::Failed(format!(
                     "the engine failed (HTTP {status})"
                 )));
             }
         }
-        let kind = header(&response, CONTENT_TYPE).unwrap_or_default();
-        let location = header(&response, reqwest::header::LOCATION);
+        let kind = outbound::kind(&response);
+        let location = outbound::header(&response, LOCATION).map(ToOwned::to_owned);
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(|error| failure(&error))? {
             if body.len() + piece.len() > ANSWER_MAX_BYTES {
@@ -103,33 +92,18 @@ impl Http {
             body.extend_from_slice(&piece);
         }
         Ok(Some(Answer {
-            kind: kind.trim_start().to_ascii_lowercase(),
+            kind,
             location,
             body,
         }))
     }
 }
 
-fn header(response: &Response, name: HeaderName) -> Option<String> {
-    let value = response.headers().get(name)?;
-    value.to_str().ok().map(ToOwned::to_owned)
-}
-
-fn retry_after(response: &Response) -> u32 {
-    header(response, reqwest::header::RETRY_AFTER)
-        .and_then(|text| text.trim().parse::<u32>().ok())
-        .unwrap_or(RETRY_SECONDS)
-        .clamp(1, RETRY_MAX_SECONDS)
-}
-
-/// Categories only: reqwest's own words can hold the address, and an address can hold a password.
 fn failure(error: &reqwest::Error) -> Refusal {
-    Refusal::failed(if error.is_connect() {
-        "no connection to the engine"
-    } else if error.is_body() || error.is_decode() {
-        "the engine's answer was cut"
-    } else {
-        "the request to the engine failed"
+    Refusal::failed(match Trouble::from(error) {
+        Trouble::Connection => "no connection to the engine",
+        Trouble::Cut => "the engine's answer was cut",
+        Trouble::Time | Trouble::Other => "the request to the engine failed",
     })
 }
 

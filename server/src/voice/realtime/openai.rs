@@ -3,9 +3,10 @@
 
 use super::http::{self, Http, PATIENCE};
 use super::{CallName, CallRequest, Candidate, Handed, Realtime, Refusal};
+use crate::outbound::Form;
 use crate::secret::Secret;
 use async_trait::async_trait;
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::header::ACCEPT;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -97,28 +98,12 @@ fn instructions(call: &CallRequest) -> String {
 #[async_trait]
 impl Realtime for OpenAiRealtime {
     async fn offer(&self, call: &CallRequest) -> Result<Handed, Refusal> {
-        let boundary = format!("karta-{:032x}", rand::random::<u128>());
         let session = self.session(call).to_string();
-        let mut body = String::with_capacity(call.sdp.len() + session.len() + 512);
-        for (name, kind, value) in [
-            ("sdp", "application/sdp", call.sdp.as_str()),
-            ("session", "application/json", &session),
-        ] {
-            let _ = write!(
-                body,
-                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\nContent-Type: {kind}\r\n\r\n{value}\r\n"
-            );
-        }
-        let _ = write!(body, "--{boundary}--\r\n");
-        let request = self
-            .http
-            .post(self.calls.clone())
-            .header(
-                CONTENT_TYPE,
-                format!("multipart/form-data; boundary={boundary}"),
-            )
-            .header(ACCEPT, "application/sdp")
-            .body(body);
+        let form = Form::new()
+            .typed("sdp", "application/sdp", &call.sdp)
+            .typed("session", "application/json", &session);
+        let request = self.http.post(self.calls.clone());
+        let request = form.send_with(request.header(ACCEPT, "application/sdp"));
         let answer = self.http.send(request).await?;
         let answer = answer.ok_or_else(|| {
             Refusal::failed("the provider knows no realtime calls or no such model (HTTP 404)")

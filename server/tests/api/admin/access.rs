@@ -5,6 +5,7 @@ use crate::server::{API, Call, get};
 use axum::http::StatusCode;
 use karta_server::auth::limit::{Rate, Rates};
 use karta_server::service::{ACCOUNT, admin_token};
+use serde_json::json;
 use std::collections::BTreeSet;
 
 #[tokio::test]
@@ -173,4 +174,42 @@ async fn the_admin_token_opens_nothing_of_the_widget() {
         .page("https://shop.example")
         .bearer("adm_x");
     owner.server.call(call).await.refused(401, "token_invalid");
+}
+
+/// One service behind both: what the one has changed the other shows, in the same words.
+#[tokio::test]
+async fn the_command_line_and_the_api_show_the_same() {
+    let owner = Owner::start().await;
+    let (key, public) = (&owner.server.key.id, &owner.server.key.public_key);
+    let run = async |line: &[&str]| -> serde_json::Value {
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_karta-server"))
+            .args(line)
+            .args(["--json", "--data-dir"])
+            .arg(owner.server.data.path())
+            .output()
+            .await
+            .expect("ran");
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let settings = json!({"name": "Ada", "greeting": "Hi", "voice": "openai", "voice_minute_price": "0.05", "runtime": "builtin"});
+    let reply = owner.send("PATCH", "/agents/a_first", settings).await;
+    assert_eq!(reply.json(), run(&["agents", "show", "a_first"]).await);
+    let changed = run(&["keys", "limit", public, "--spend-per-day", "2.5"]).await;
+    let path = format!("/widget-keys/{key}");
+    assert_eq!(owner.get(&path).await.json(), changed);
+    assert_eq!(
+        owner.get("/widget-keys").await.json()["widget_keys"],
+        run(&["keys", "list"]).await
+    );
+    owner
+        .send(
+            "PUT",
+            "/widget-settings",
+            json!({"primary_color": "#123456"}),
+        )
+        .await;
+    let shown = run(&["branding", "show"]).await;
+    assert_eq!(owner.get("/widget-settings").await.json(), shown);
+    assert_eq!(shown["primary_color"], "#123456");
 }

@@ -5,6 +5,13 @@ use crate::server::{get, post};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+fn tool(name: &str) -> Value {
+    json!({
+        "name": name, "title": "CANARY-TITLE", "description": "CANARY-DESCRIPTION", "parameters": {"type": "object"}, "url": "https://canary.example/",
+        "confirm": true,
+    })
+}
+
 #[tokio::test]
 async fn an_agent_has_every_setting_and_shows_what_is_public() {
     let owner = Owner::start().await;
@@ -12,7 +19,7 @@ async fn an_agent_has_every_setting_and_shows_what_is_public() {
         "name": "Ada", "avatar_url": "https://acme.example/ada.png", "greeting": "Hello!", "suggested_prompts": ["One?", "Two?"],
         "instruction": "CANARY-INSTRUCTION\nBe kind.", "runtime": "builtin", "model": "CANARY-MODEL", "temperature": 0.25,
         "response_delay_ms": 1500, "retention_days": 77, "upload_enabled": false, "widget_enabled": true, "auth_mode": "guest",
-        "knowledge": [],
+        "knowledge": [], "tools": [tool("CANARY-TOOL")],
     });
     let made = owner.made("/agents", settings.clone()).await;
     for (name, value) in settings.as_object().expect("fields") {
@@ -97,6 +104,11 @@ async fn bad_settings_are_refused_by_name_and_change_nothing() {
         ("retention_days", json!(4_000), "3650"),
         ("auth_mode", json!("nobody"), "auth_mode"),
         ("widget_enabled", json!(1), "widget_enabled"),
+        ("tools", json!([{"name": "x"}]), "tools[0]"),
+        ("tools", json!([tool("x y")]), "A-Z"),
+        ("tools", json!([tool("x"), tool("x")]), "two tools"),
+        ("tools", json!(vec![tool("x"); 17]), "16"),
+        ("tools", json!(null), "tools"),
         ("id", json!("a_mine"), "id"),
         ("created_ms", json!(0), "created_ms"),
         ("systemPrompt", json!("x"), "systemPrompt"),

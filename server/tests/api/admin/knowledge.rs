@@ -80,6 +80,27 @@ async fn a_document_is_added_renewed_and_deleted() {
 }
 
 #[tokio::test]
+async fn word_documents_and_pdfs_are_read() {
+    let owner = Owner::start().await;
+    for (name, title, word) in [
+        ("shipping.docx", "Shipping", "shipping"),
+        ("returns.pdf", "Returns", "returns"),
+    ] {
+        let path = format!(
+            "{}/../fixtures/documents/{name}",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let file = std::fs::read(path).expect("a fixture");
+        let reply = owner
+            .form("POST", "/knowledge", &[("file", Some(name), &file)])
+            .await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
+        assert_eq!(reply.json()["title"], json!(title));
+        assert!(found(&owner, "a_first", word).await > 0, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn documents_are_ticked_from_both_sides() {
     let owner = Owner::start().await;
     let ada = owner.made("/agents", json!({"name": "Ada"})).await;

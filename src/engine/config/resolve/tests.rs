@@ -150,9 +150,9 @@ fn empty_list_of_prompts_takes_those_of_the_server_away() {
         Source::Server,
         prompts(vec![Raw::Text("a".into()), Raw::Text("b".into())]),
     );
-    assert_eq!(layers.resolve("", &[]).prompts(), ["a", "b"]);
+    assert_eq!(layers.resolve("", &[]).prompts(), "a\nb\n");
     layers.set(Source::Init, prompts(vec![]));
-    assert_eq!(layers.resolve("", &[]).prompts(), Vec::<String>::new());
+    assert_eq!(layers.resolve("", &[]).prompts(), "");
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Log {
         self.insert(end, Role::User, client_id, text, ItemState::Sending);
     }
 
-    /// Acknowledged by an answer, or refused for good. The echo still has to come.
+    /// Acknowledged by an answer, or refused for good; or it was said aloud, and is whole. The echo still has to come.
     pub fn mark_own(&mut self, client_id: &str, state: ItemState) {
         let own = self.find(Role::User, client_id);
         if let Some(item) = own.and_then(|at| self.items.get_mut(at))
@@ -74,6 +74,7 @@ impl Log {
     pub fn restart(&mut self) {
         self.cursor = 0;
         self.running = false;
+        self.asking.clear();
         self.offer_person = false;
         let waits = |state| matches!(state, ItemState::Sending | ItemState::Failed);
         self.drop_lines(&|item| {
@@ -81,12 +82,12 @@ impl Log {
         });
     }
 
-    /// Where the next line of the log goes: before the visitor's messages that the log does not have yet.
+    /// Where the next line of the log goes: before the visitor's messages that the log does not have yet. What was said aloud stays where it was said.
     pub(super) fn first_unplaced(&self) -> usize {
         let placed = self
             .items
             .iter()
-            .rposition(|item| !item.is_own() || item.state == ItemState::Failed);
+            .rposition(|item| !item.is_own() || item.state == ItemState::Failed || item.spoken);
         placed.map_or(0, |at| at + 1)
     }
 

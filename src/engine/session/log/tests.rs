@@ -83,7 +83,8 @@ fn durable_events_are_applied_once_and_in_order() {
 fn unknown_durable_event_moves_the_cursor_only() {
     let mut log = fed([
         bare(EventType::Unknown, 1),
-        bare(EventType::AgentToolUse, 2),
+        bare(EventType::AgentThinking, 2),
+        bare(EventType::Unknown, 2),
     ]);
     assert_eq!(log.cursor(), 2);
     assert!(log.is_empty());
@@ -91,6 +92,78 @@ fn unknown_durable_event_moves_the_cursor_only() {
         log.apply(&mut user(3, "m", "hi"), true),
         Applied::Echo
     ));
+}
+
+/// `confirm`, `running`; or how it ended.
+fn tool(seq: u64, id: &str, state: &str) -> SessionEvent {
+    let kind = match state {
+        "confirm" | "running" => EventType::AgentToolUse,
+        _ => EventType::AgentToolResult,
+    };
+    SessionEvent {
+        id: Some(id.into()),
+        message: Some("Cancel an order".into()),
+        text: Some("order: K-1".into()),
+        state: Some(state.into()),
+        ..bare(kind, seq)
+    }
+}
+
+#[test]
+fn a_tool_is_one_line_from_its_question_to_its_end() {
+    let mut log = fed([bare(EventType::StatusRunning, 1)]);
+    assert!(log.typing());
+    for (at, (state, text, asks)) in [
+        ("confirm", "Cancel an order?\norder: K-1", true),
+        ("running", "Cancel an order…", false),
+        ("done", "Cancel an order ✓", false),
+        ("failed", "Cancel an order ✗", false),
+        ("declined", "Cancel an order ✗", false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        log.apply(&mut tool(at as u64 + 2, "t", state), true);
+        assert_eq!(texts(&log), [text], "{state}");
+        assert_eq!(log.asking().is_some(), asks, "{state}");
+        assert_eq!(
+            log.typing(),
+            !asks,
+            "who asks waits for the visitor: {state}"
+        );
+    }
+    log.apply(&mut tool(7, "u", "running"), true);
+    assert_eq!(texts(&log).len(), 2, "another use is another line");
+}
+
+#[test]
+fn nothing_asks_once_the_turn_is_over() {
+    for kind in [EventType::StatusIdle, EventType::SessionError] {
+        let log = fed([
+            bare(EventType::StatusRunning, 1),
+            tool(2, "t", "confirm"),
+            bare(kind, 3),
+        ]);
+        assert!(log.asking().is_none(), "{kind:?}");
+    }
+    let mut log = fed([bare(EventType::StatusRunning, 1), tool(2, "t", "confirm")]);
+    log.restart();
+    assert!(log.asking().is_none());
+}
+
+#[test]
+fn an_interruption_after_a_tool_had_begun_is_a_line_of_its_own() {
+    let failed = SessionEvent {
+        message: Some("It may be done already.".into()),
+        interrupted: true,
+        ..bare(EventType::SessionError, 3)
+    };
+    let log = fed([
+        bare(EventType::StatusRunning, 1),
+        tool(2, "t", "running"),
+        failed,
+    ]);
+    assert_eq!(texts(&log), ["Cancel an order…", "It may be done already."]);
 }
 
 #[test]

@@ -250,3 +250,45 @@ fn history_of_a_call_is_no_news() {
     );
     assert!(world.items().iter().any(|item| item.spoken));
 }
+
+#[test]
+fn each_state_of_a_call_is_told_aloud_once_but_that_the_agent_speaks() {
+    let mut world = ready();
+    world.forget_effects();
+    world.send(Msg::Ui(Ui::VoicePressed));
+    let mic = grant(&mut world);
+    for turn in [
+        "listening",
+        "listening",
+        "thinking",
+        "speaking",
+        "listening",
+    ] {
+        world.channel(state(turn, None));
+    }
+    live(&mut world, 2);
+    world.send(Msg::Ui(Ui::MutePressed));
+    world.send(Msg::Ui(Ui::MutePressed));
+    world.send(Msg::Mic {
+        id: mic,
+        news: MicNews::Held(true),
+    });
+    world.send(Msg::Ui(Ui::EndPressed));
+    let told = world.effects().iter().filter_map(|effect| match effect {
+        Effect::Announce(words) => Some(words.as_str()),
+        _ => None,
+    });
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            "Connecting…",
+            "Listening",
+            "Thinking…",
+            "Listening",
+            "Muted",
+            "Listening",
+            "Microphone paused",
+            "Call ended",
+        ]
+    );
+}

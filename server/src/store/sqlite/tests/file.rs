@@ -157,12 +157,12 @@ async fn commits_are_synced_to_the_disk() {
     let store = open(dir.path()).await;
     // Readers and writer are opened alike; 2 is FULL.
     let row = sqlx::query("PRAGMA synchronous")
-        .fetch_one(&store.readers)
+        .fetch_one(&store.readers.pool)
         .await
         .expect("a row");
     assert_eq!(sqlx::Row::get::<i64, _>(&row, 0), 2);
     let row = sqlx::query("PRAGMA journal_mode")
-        .fetch_one(&store.readers)
+        .fetch_one(&store.readers.pool)
         .await
         .expect("a row");
     assert_eq!(sqlx::Row::get::<String, _>(&row, 0), "wal");
@@ -201,8 +201,7 @@ async fn a_database_of_the_first_layout_keeps_its_agents_keys_and_documents() {
     let mut old = SqliteConnection::connect_with(&options)
         .await
         .expect("open");
-    let mut first = sqlx::migrate!("./migrations/sqlite");
-    first.migrations.to_mut().retain(|m| m.version == 1);
+    let first = migrations::up_to(1);
     first.run(&mut old).await.expect("the first layout");
     for sql in [
         r#"INSERT INTO agents VALUES ('a_1', 'main', '{"id":"a_1","account":"main","name":"Ada","avatar_url":null,"greeting":null,

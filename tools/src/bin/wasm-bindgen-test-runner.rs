@@ -1,0 +1,5 @@
+//! wasm-bindgen's own runner of in-browser tests, which cargo calls (`.cargo/config.toml`).
+
+fn main() -> anyhow::Result<()> {
+    wasm_bindgen_cli::wasm_bindgen_test_runner::run_cli_with_args(std::env::args_os())
+}
