@@ -151,8 +151,8 @@ export async function makeWorld(shared, { folder, options }) {
     checkComplaints() {
       for (const tab of tabs) {
         // The browser itself reports each failed request; where a test takes the server away, those are expected.
-        if (options.network) tab.takeComplaints(/^console\.error: Failed to load resource: net::ERR_|ERR_(CONNECTION|INCOMPLETE|EMPTY|NETWORK)/);
-        assert.deepEqual(tab.complaints, [], "the page's console is clean");
+        if (options.network) tab.forgive(/^console\.error: Failed to load resource: net::ERR_|ERR_(CONNECTION|INCOMPLETE|EMPTY|NETWORK)/);
+        assert.deepEqual(tab.unforgiven(), [], "the page's console is clean");
       }
     },
     async close() {

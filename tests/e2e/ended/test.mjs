@@ -75,7 +75,7 @@ for (const [name, before] of Object.entries(TRANSPORTS)) {
     // The browser's own lines about the refused requests.
     await tab.say("Still me?");
     await tab.sees("agent", "You said: Still me?");
-    tab.takeComplaints(/status of 401/);
+    tab.forgive(/status of 401/);
     assert.equal((await tab.said("user")).length, 2, "the conversation is still there");
     assert.equal((await tab.log()).filter((e) => e.type === "user.message").length, 2, "and is the same one");
     assert.deepEqual(await tab.events("error"), []);
@@ -90,7 +90,7 @@ for (const [name, before] of Object.entries(TRANSPORTS)) {
     const started = await tab.event("session:started", (e) => e.sessionId !== session);
     await tab.say("Who am I?");
     await tab.sees("agent", "You said: Who am I?");
-    tab.takeComplaints(/status of 40[14]/);
+    tab.forgive(/status of 40[14]/);
     assert.equal(await keptSession(tab), started.sessionId);
     assert.equal((await tab.log()).filter((e) => e.type === "user.message").length, 1);
     assert.ok(await tab.panel.isVisible(), "the panel stays open");
@@ -114,7 +114,7 @@ for (const [name, before] of Object.entries(TRANSPORTS)) {
     assert.equal((await tab.said("user")).length, 2);
     assert.deepEqual(await tab.events("error"), []);
     assert.equal(tab.posts("/auth/guest").length, 0, "never a guest");
-    tab.takeComplaints(/status of 401/);
+    tab.forgive(/status of 401/);
   });
 
   test(`a user whose token works once is asked to sign in when the login is revoked, over ${name}`, { model: true, waits: true }, async (world) => {
@@ -137,7 +137,7 @@ for (const [name, before] of Object.entries(TRANSPORTS)) {
     await tab.sees("agent", "You said: Back");
     assert.equal((await tab.said("user")).length, 2, "it is one conversation");
     assert.equal(tab.posts("/auth/guest").length, 0, "never a guest");
-    tab.takeComplaints(/status of 401/);
+    tab.forgive(/status of 401/);
     assert.equal(tab.takeComplaints(/\[karta\] token_expired: /).length, 1);
   });
 }

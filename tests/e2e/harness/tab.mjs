@@ -42,6 +42,7 @@ class Tab {
     this.origin = origin;
     /** Console warnings and errors, exceptions, unhandled rejections: what a customer would see in the developer tools. */
     this.complaints = [];
+    this.forgiven = [];
     this.requests = [];
     for (const part of PARTS) this[part] = page.locator(`karta-root [part~="${part}"]`);
     // The composer part may be the field itself or the box around it.
@@ -148,4 +149,10 @@ class Tab {
     this.complaints = left;
     return taken;
   }
+
+  /** Complaints that a test expects and that do not come in order with what the page does: the browser's own lines, about requests for instance, may still be on their way when the page knows. */
+  forgive(pattern) { this.forgiven.push(pattern); }
+
+  /** What is left: nothing, if the page must look to its owner as if nothing had happened. */
+  unforgiven() { return this.complaints.filter((c) => !this.forgiven.some((pattern) => pattern.test(c))); }
 }

@@ -78,7 +78,7 @@ test("the Express test server: a user's conversation is one on every browser, an
       await answers(other, words);
       assert.ok(!(await other.conversation()).some((m) => m.text.includes("badger")), `${link} sees nothing of John's`);
     }
-    for (const tab of world.tabs) tab.takeComplaints(/favicon|Failed to load resource.*404/);
+    for (const tab of world.tabs) tab.forgive(/favicon|Failed to load resource.*404/);
   } finally {
     shop.close();
   }
@@ -94,7 +94,7 @@ test("the Express test server with a wrong secret key: the message is not sent",
     await john.event("error", (e) => e.code === "identity_invalid");
     assert.equal(john.posts("/auth/guest").length, 0, "a failed proof is never a guest");
     assert.equal(john.posts("/sessions").length, 0);
-    john.takeComplaints(/Failed to load resource|\[karta\] identity_invalid/);
+    john.forgive(/Failed to load resource|\[karta\] identity_invalid/);
   } finally {
     shop.close();
   }

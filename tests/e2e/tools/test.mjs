@@ -22,7 +22,7 @@ async function ask(page, model) {
 }
 
 /** The browser reports each answer of 404: the widget tried first to restart the connection, which died with the server. */
-const forgetOldConnection = (page) => page.takeComplaints(/404 \(Not Found\)/);
+const forgetOldConnection = (page) => page.forgive(/404 \(Not Found\)/);
 
 for (const [name, before] of [["the data channel", undefined], ["HTTPS", () => { delete window.RTCPeerConnection; }]]) {
   test(`the visitor is asked, allows it, and reads what came of it, over ${name}`, options, async (world) => {
