@@ -1,15 +1,21 @@
 """A bot of stock Pipecat parts: its runner, SmallWebRTC, RTVI, voice activity detection and context aggregators. Only what needs a network or a key
 elsewhere is a stand-in: pocketsphinx hears, flite speaks, and the model is a list of keywords.
 
-    python pipecat_bot.py -t webrtc --host 127.0.0.1 --port PORT
+    python pipecat_bot.py
+
+reads lines `{"port", "told", "log"}` and begins a bot for each, which notes at `told` what it was told: answers with the number of its process. They are
+forks of this one, because Pipecat takes seconds of a processor to import. Ends with its input.
 """
 
 import asyncio
 import json
 import os
+import signal
 import sys
 import tempfile
 
+import pipecat.transports.smallwebrtc.request_handler
+import pipecat.transports.smallwebrtc.transport  # noqa: F401
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.frames.frames import (
     InterruptionFrame,
@@ -132,9 +138,8 @@ class Model(FrameProcessor):
 
 async def bot(runner_args):
     told = runner_args.body or {}
-    if path := os.environ.get("BOT_TOLD"):
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(told, file)
+    with open(os.environ["BOT_TOLD"], "w", encoding="utf-8") as file:
+        json.dump(told, file)
     transports = {"webrtc": lambda: TransportParams(audio_in_enabled=True, audio_out_enabled=True)}
     transport = await create_transport(runner_args, transports)
     context = LLMContext(list(told.get("messages", [])))
@@ -154,7 +159,29 @@ async def bot(runner_args):
     await runner.run()
 
 
+def begin(wanted, main):
+    """In the fork: a bot, as `python pipecat_bot.py -t webrtc …` would be one."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    log = os.open(wanted["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(log, stream.fileno())
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.environ["BOT_TOLD"] = wanted["told"]
+    sys.argv[1:] = ["-t", "webrtc", "--host", "127.0.0.1", "--port", str(wanted["port"])]
+    main()
+
+
 if __name__ == "__main__":
     from pipecat.runner.run import main
 
-    main()
+    # Nobody waits for the bots: the system buries them.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while line := sys.stdin.readline():
+        if fork := os.fork():
+            print(fork, flush=True)
+            continue
+        try:
+            begin(json.loads(line), main)
+        finally:
+            sys.stdout.flush()
+            os._exit(1)
