@@ -2,8 +2,10 @@
 //! that none of them follows a redirect, logs a key or repeats what a provider wrote. What is asked and how its answer is read is each one's own.
 
 mod form;
+mod sips;
 
 pub use form::Form;
+pub use sips::Sips;
 
 use crate::secret::Secret;
 use reqwest::Response;
@@ -13,13 +15,16 @@ use reqwest::header::{
 use std::time::Duration;
 use url::Url;
 
+const USER_AGENT_NAME: HeaderValue =
+    HeaderValue::from_static(concat!("karta-server/", env!("CARGO_PKG_VERSION")));
+
 /// `connect`: how long a connection may take.
 pub fn client(connect: Duration) -> Result<reqwest::Client, String> {
     reqwest::Client::builder()
         .connect_timeout(connect)
         // A redirect would carry the key to wherever it points.
         .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("karta-server/", env!("CARGO_PKG_VERSION")))
+        .user_agent(USER_AGENT_NAME)
         .build()
         .map_err(|_| "the HTTP client cannot be built".to_owned())
 }

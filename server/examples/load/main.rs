@@ -1,6 +1,6 @@
 //! A load client for the real server binary, over HTTP and UDP: how fast visitors connect, how late packets are, what a session costs.
 //!
-//!     cargo run --release -p karta-server --example load -- --server target/release/karta-server [--idle 400] [--quick]
+//!     cargo run --release -p karta-server --example load -- --server target/release/karta-server [--idle 400] [--quick|--memory]
 //!
 //! `./build.sh bench --load` runs it. It ends within five minutes and prints one table. The load shares the machine with the server: of two
 //! cores one belongs to each, so the figures are what the server does with about one of them.
@@ -35,6 +35,8 @@ struct Options {
     server: PathBuf,
     idle: usize,
     quick: bool,
+    /// What sessions weigh, and nothing else.
+    memory: bool,
 }
 
 impl Options {
@@ -43,6 +45,7 @@ impl Options {
             server: "target/release/karta-server".into(),
             idle: 400,
             quick: false,
+            memory: false,
         };
         let mut given = std::env::args().skip(1);
         while let Some(name) = given.next() {
@@ -50,6 +53,7 @@ impl Options {
                 "--server" => options.server = given.next().ok_or("--server PATH")?.into(),
                 "--idle" => options.idle = given.next().ok_or("--idle N")?.parse()?,
                 "--quick" => options.quick = true,
+                "--memory" => options.memory = true,
                 other => return Err(format!("unknown option {other}").into()),
             }
         }
@@ -108,6 +112,9 @@ async fn main() -> Result<(), Failure> {
     // Memory on a server that has held nothing before: what an allocator keeps of earlier sessions would hide what later ones take.
     let stand = Stand::start(&options, &provider).await?;
     let light = memory::weigh(&stand.api, &stand.server).await?;
+    if options.memory {
+        return stand.stop().await;
+    }
     let steady = memory::soak(
         &stand.api,
         &stand.server,

@@ -4,7 +4,7 @@
 use super::driver::{Command, Inbound};
 use super::peer::{FRAME_MAX_BYTES, Parcel};
 use super::registry::Seat;
-use super::talk::{self, Order, Talk};
+use super::talk::{self, News, Order, Talk};
 use super::{Conversation, Frames, PeerKey};
 use crate::error::Fault;
 use crate::session::{Frame, Principal};
@@ -117,7 +117,7 @@ impl Drop for Joint {
 /// The visitor's hold on a call. Dropping it ends the call.
 struct RunningCall {
     orders: mpsc::Sender<Order>,
-    news: mpsc::Receiver<SessionEvent>,
+    news: mpsc::Receiver<News>,
 }
 
 impl Joint {
@@ -381,7 +381,7 @@ async fn next(frames: &mut Option<Frames>) -> Option<Frame> {
     }
 }
 
-async fn news(call: &mut Option<RunningCall>) -> Option<SessionEvent> {
+async fn news(call: &mut Option<RunningCall>) -> Option<News> {
     match call {
         Some(call) => call.news.recv().await,
         None => std::future::pending().await,

@@ -42,8 +42,8 @@ pub(super) enum Order {
     Mute(bool),
 }
 
-/// What the call tells its visitor. The end of the queue is the end of the call.
-pub(super) type News = SessionEvent;
+/// What the call tells its visitor. The end of the queue is the end of the call. Boxed, as a queue has room for 32 from the beginning.
+pub(super) type News = Box<SessionEvent>;
 
 pub(super) struct Talk {
     pub conversation: Arc<dyn Conversation>,
@@ -71,7 +71,7 @@ impl Talk {
     pub async fn run(self) {
         let news = self.news.clone();
         let code = self.talk().await;
-        let _ = news.try_send(state("ended", code));
+        let _ = news.try_send(Box::new(state("ended", code)));
     }
 
     async fn talk(mut self) -> Option<&'static str> {

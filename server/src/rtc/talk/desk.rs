@@ -18,9 +18,9 @@ use tokio::task::AbortHandle;
 const SPEECH: usize = 2_048;
 /// A sentence is begun when so little waits to be played: more than an engine takes to begin.
 const BEGIN_AHEAD: Duration = Duration::from_secs(4);
-/// Of a sentence that is being made, so much is taken ahead of what is played. Longer than nearly every sentence, so that a provider is
-/// soon done with it; and an engine that never ends holds no more.
-const STORED_MAX: Duration = Duration::from_secs(12);
+/// Of a sentence that is being made, so much is taken ahead of what is played. Longer than most sentences, so that a provider is soon done
+/// with them; the rest of others waits on its side.
+const STORED_MAX: Duration = Duration::from_secs(6);
 /// Samples that the call takes at once, 60 ms: encoding them takes a millisecond, and meanwhile no frame of this call leaves.
 const PIECE: usize = 3 * FRAME;
 /// No sentence sounds longer, whatever its engine says.
@@ -217,7 +217,7 @@ impl Desk {
 
     pub fn tell(&self, event: SessionEvent) {
         // A visitor who takes nothing any more has other worries than a state.
-        let _ = self.news.try_send(event);
+        let _ = self.news.try_send(Box::new(event));
     }
 }
 

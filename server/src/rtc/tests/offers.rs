@@ -65,6 +65,15 @@ fn every_real_offer_is_answered_with_opus_and_a_channel_and_no_video() {
                     "{name}"
                 );
                 assert!(section.contains("a=sendrecv"), "{name}: {section}");
+                let extensions: Vec<&str> = section
+                    .lines()
+                    .filter(|line| line.starts_with("a=extmap:"))
+                    .collect();
+                assert!(
+                    matches!(extensions[..], [] | [_])
+                        && extensions.iter().all(|line| line.ends_with(":sdes:mid")),
+                    "{name}: {extensions:?}"
+                );
                 assert!(!section.contains("PCMU"), "{name}: {section}");
             } else {
                 assert!(is("application") && !is("application 0 "), "{name}");

@@ -3,7 +3,7 @@
 
 use super::{Engine, SoFar, SpeechFailure, SpeechToText, TextToSpeech, WORDS_MAX_BYTES};
 use crate::agent::openai::sse::Parser;
-use crate::outbound::{self, Form, Trouble, Verdict, endpoint};
+use crate::outbound::{self, Form, Sips, Trouble, Verdict, endpoint};
 use crate::secret::Secret;
 use crate::voice::samples::{BITE, Samples};
 use crate::voice::{HEARD_RATE, SPOKEN_RATE, wav};
@@ -43,6 +43,7 @@ pub fn engine(config: VoiceConfig) -> Result<Engine, String> {
         transcriptions: endpoint(&config.base_url, "/audio/transcriptions")?,
         speech: endpoint(&config.base_url, "/audio/speech")?,
         client: outbound::client(CONNECT)?,
+        sips: Sips::new(CONNECT)?,
         headers: outbound::bearer(config.api_key.as_ref(), "OPENAI_API_KEY")?,
         config,
     });
@@ -59,16 +60,14 @@ struct Provider {
     speech: Url,
     headers: HeaderMap,
     client: reqwest::Client,
+    /// For sound: a second of it has 48 kB.
+    sips: Sips,
 }
 
 impl Provider {
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, SpeechFailure> {
         let sending = request.headers(self.headers.clone()).send();
-        match timeout(PATIENCE, sending).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(failure(&error)),
-            Err(_) => Err(SpeechFailure::new("the provider gave no answer in time")),
-        }
+        in_time(async { sending.await.map_err(|error| Trouble::from(&error)) }).await
     }
 
     async fn recognise(&self, speech: &[u8], stream: bool) -> Result<Response, SpeechFailure> {
@@ -187,9 +186,7 @@ impl TextToSpeech for Provider {
             "input": &words[..words.floor_char_boundary(WORDS_MAX_BYTES)],
             "response_format": "pcm",
         });
-        let response = self
-            .send(self.client.post(self.speech.clone()).json(&body))
-            .await?;
+        let response = in_time(self.sips.post(&self.speech, &self.headers, &body)).await?;
         refused(&response)?;
         let kind = outbound::kind(&response);
         if kind.starts_with("application/json") || kind.contains("mpeg") || kind.contains("ogg") {
@@ -216,12 +213,21 @@ impl TextToSpeech for Provider {
     }
 }
 
+async fn in_time(
+    sending: impl Future<Output = Result<Response, Trouble>>,
+) -> Result<Response, SpeechFailure> {
+    match timeout(PATIENCE, sending).await {
+        Ok(answer) => answer.map_err(failure),
+        Err(_) => Err(SpeechFailure::new("the provider gave no answer in time")),
+    }
+}
+
 async fn next<B: AsRef<[u8]>>(
     bytes: &mut (impl futures::Stream<Item = reqwest::Result<B>> + Unpin),
 ) -> Result<Option<B>, SpeechFailure> {
     match timeout(PATIENCE, bytes.next()).await {
         Ok(Some(Ok(piece))) => Ok(Some(piece)),
-        Ok(Some(Err(error))) => Err(failure(&error)),
+        Ok(Some(Err(error))) => Err(failure(Trouble::from(&error))),
         Ok(None) => Ok(None),
         Err(_) => Err(SpeechFailure::new("the provider's stream went silent")),
     }
@@ -241,8 +247,8 @@ fn refused(response: &Response) -> Result<(), SpeechFailure> {
     Err(SpeechFailure(format!("the provider {why} (HTTP {number})")))
 }
 
-fn failure(error: &reqwest::Error) -> SpeechFailure {
-    SpeechFailure::new(match Trouble::from(error) {
+fn failure(trouble: Trouble) -> SpeechFailure {
+    SpeechFailure::new(match trouble {
         Trouble::Connection => "no connection to the provider; check OPENAI_BASE_URL",
         Trouble::Cut => "the provider's stream was cut",
         Trouble::Time | Trouble::Other => "the request to the provider failed",
