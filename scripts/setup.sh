@@ -181,6 +181,12 @@ want_strace() {
   (apt_install "strace, for a test" strace) || warn "that messages are synced before they are sent is not tested"
 }
 
+# What the tests of the Python client run in, any that Debian has, and what makes them a certificate.
+need_python() {
+  have python3 || apt_install Python python3
+  have openssl || apt_install openssl openssl
+}
+
 # The real Pipecat that the tests hand calls to, in a Python of its own: 0.9 GB, once for each change of its list. uv does in seconds what takes pip a minute.
 need_pipecat() {
   local list=tests/e2e/engine/requirements.txt dir=$TOOLS/pipecat key

@@ -44,6 +44,7 @@ packages() {
   need_turn
   want_php
   need_openai_client
+  need_python
   need_pipecat
 }
 
@@ -88,6 +89,9 @@ end_to_end() {
     node tests/e2e/run.mjs "$@"
 }
 
+# Without what this machine may have installed for its own Python.
+python_client() { env KARTA_SERVER_BIN="$ROOT/.karta/test/karta-server" python3 -I -B clients/python/tests/run.py; }
+
 # Two things at a time wherever one waits, for the network or for the clock of a call: one after the other, this takes half an hour on two cores.
 cmd_test() {
   local long=
@@ -123,6 +127,7 @@ cmd_test() {
   step "Waiting for what the tests load"
   wait "$packages" || die "what the tests need could not be installed"
   need_browser
+  stage "Python client" counts python_client
   stage "in-browser tests" counts wasm_tests
   stage "end to end" counts end_to_end $long
   [ -z "$long" ] || stage "dev" counts node tests/dev.mjs

@@ -87,11 +87,16 @@ fn every_row_of_compatibility_names_tests_that_exist() {
         for (file, name) in named {
             proofs += 1;
             let source = std::fs::read_to_string(root.join(file)).unwrap_or_default();
-            let there = if file.ends_with(".rs") {
-                source.contains(&format!("fn {name}("))
-            } else {
-                source.contains(&format!("test(\"{name}\""))
-                    || source.contains(&format!("test(`{name}`"))
+            let there = match file.rsplit('.').next() {
+                Some("rs") => source.contains(&format!("fn {name}(")),
+                // unittest takes for a test what begins so.
+                Some("py") => {
+                    name.starts_with("test_") && source.contains(&format!("def {name}(self)"))
+                }
+                _ => {
+                    source.contains(&format!("test(\"{name}\""))
+                        || source.contains(&format!("test(`{name}`"))
+                }
             };
             if !there {
                 wrong.push(format!("{file} has no test \"{name}\""));
