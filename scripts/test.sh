@@ -63,11 +63,11 @@ end_beside() {
 
 # The tools first, which the bundles wait for; then the smaller half, so that the larger one ends with crates that can be compiled side by side.
 compile() { need_test_tools && { compile_wasm || true; } && compile_native; }
-compile_native() { linted cargo test --locked --workspace --no-run; }
+compile_native() { linted cargo test --locked --profile "$PROFILE" --workspace --no-run; }
 # All features: the lints see every line, and a panic in a test can be read.
 compile_wasm() { linted cargo test --locked -p karta --target wasm32-unknown-unknown --all-features --no-run --test "*"; }
 # Half of them wait for the disk or the clock: more at a time than there are processors.
-native_tests() { RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(getconf _NPROCESSORS_ONLN)))} linted cargo test --locked --workspace --no-fail-fast; }
+native_tests() { RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(getconf _NPROCESSORS_ONLN)))} linted cargo test --locked --profile "$PROFILE" --workspace --no-fail-fast; }
 # The driver looks for a browser by itself, and not for each that need_browser knows: it is told which.
 wasm_tests() {
   node -e 'const file = require("./webdriver.json"); file["goog:chromeOptions"].binary = process.env.CHROMIUM; console.log(JSON.stringify(file))' >.karta/test/webdriver.json &&
@@ -94,9 +94,10 @@ python_client() { env KARTA_SERVER_BIN="$ROOT/.karta/test/karta-server" python3 
 
 # Two things at a time wherever one waits, for the network or for the clock of a call: one after the other, this takes half an hour on two cores.
 cmd_test() {
-  local long=
+  local long='' PROFILE=dev built=debug
   case ${1:-} in
-    --long) long=--long; export KARTA_TEST_LONG=1 ;;
+    # Ten million packets take half an hour of code that is not optimised.
+    --long) long=--long PROFILE=long built=long; export KARTA_TEST_LONG=1 ;;
     "") ;;
     *) die "unknown option: $1" ;;
   esac
@@ -123,7 +124,7 @@ cmd_test() {
   wait "$compiled" || true
   stage "native tests" counts native_tests
   # The binary that those tests ran; a copy, so that a build in another terminal does not change it.
-  stage "server builds" single cp "$TARGET/debug/karta-server" .karta/test/karta-server
+  stage "server builds" single cp "$TARGET/$built/karta-server" .karta/test/karta-server
   step "Waiting for what the tests load"
   wait "$packages" || die "what the tests need could not be installed"
   need_browser
