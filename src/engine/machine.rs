@@ -65,12 +65,12 @@ pub enum Msg {
         id: Id,
         event: Box<SessionEvent>,
     },
-    /// Failed, closed or impossible.
     /// Of a connection to a realtime engine.
     EngineFrame {
         id: Id,
         frame: Box<Raw>,
     },
+    /// Failed, closed or impossible.
     PeerClosed {
         id: Id,
         reason: &'static str,
