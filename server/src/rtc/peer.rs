@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use str0m::change::SdpOffer;
 use str0m::channel::ChannelId;
 use str0m::config::{CryptoProvider, DtlsCert};
-use str0m::format::Codec;
+use str0m::format::{Codec, FormatParams};
 use str0m::media::{Frequency, MediaKind, MediaTime, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::Extension;
@@ -36,6 +36,8 @@ const INBOUND_MAX_BYTES: u32 = 128 * 1024;
 const REORDERED_MAX: usize = 5;
 /// Packets of the agent between `write` and `poll_output`. One follows the other at once; a few for what nobody thought of.
 const SENDING_MAX: usize = 8;
+/// Browsers' own number for Opus; the offer's counts.
+const OPUS_TYPE: u8 = 111;
 /// Chromium's own number for the name of a packet's section; the offer's counts.
 const MID_EXTENSION: u8 = 4;
 /// Outputs after one input. A handshake flight or a full channel are some hundred; more means str0m turns in a circle.
@@ -169,13 +171,12 @@ impl Peer {
         now: Instant,
     ) -> Result<(Peer, String), Unacceptable> {
         let local = fresh_credentials();
-        let mut rtc = str0m::Rtc::builder()
+        let mut config = str0m::Rtc::builder()
             .set_crypto_provider(settings.identity.crypto.clone())
             .set_dtls_cert(settings.identity.certificate.clone())
             .set_local_ice_credentials(local.clone())
             .set_stats_interval(None)
             .clear_codecs()
-            .enable_opus(true, false)
             // What a packet belongs to, and nothing that is counted per packet: of the numbers for congestion control str0m keeps the last
             // thousand, 88 kB, and a voice has no rate to adapt.
             .clear_extension_map()
@@ -184,8 +185,22 @@ impl Peer {
             // A voice is not sent again: what comes too late is of no use.
             .set_send_buffer_audio(SENDING_MAX)
             .set_sctp_max_message_size(INBOUND_MAX_BYTES)
-            .set_sctp_max_buffered_amount(FRAME_MAX_BYTES + CHANNEL_HIGH_WATER_BYTES)
-            .build(now);
+            .set_sctp_max_buffered_amount(FRAME_MAX_BYTES + CHANNEL_HIGH_WATER_BYTES);
+        config.codec_config().add_config(
+            OPUS_TYPE.into(),
+            None,
+            Codec::Opus,
+            Frequency::FORTY_EIGHT_KHZ,
+            Some(2),
+            FormatParams {
+                min_p_time: Some(10),
+                use_inband_fec: Some(true),
+                // A visitor who says nothing sends nearly nothing: three packets a second instead of fifty (RFC 7587 3.1.3).
+                use_dtx: Some(true),
+                ..FormatParams::default()
+            },
+        );
+        let mut rtc = config.build(now);
         for address in &settings.candidates {
             let candidate = Candidate::host(*address, Protocol::Udp)
                 .map_err(|e| Unacceptable::new(e.to_string()))?;

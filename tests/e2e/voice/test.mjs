@@ -131,6 +131,26 @@ test("mute is silence here and there", voice, async ({ tab, model }) => {
   assert.deepEqual(sent.map((f) => JSON.parse(f).type).filter((type) => /^voice\./.test(type)), ["voice.start", "voice.mute", "voice.unmute"]);
 });
 
+test("who says nothing sends next to nothing, and is understood afterwards", voice, async ({ tab, model }) => {
+  const page = await (await tab({ before: microphone({ question: FILE }, { alive: true }) })).load();
+  model.answers(ANSWER);
+  await callUp(page);
+  const silence = [];
+  const sent = () => page.page.evaluate(async () => {
+    for (const report of (await window.e2ePeers.at(-1).getStats()).values()) if (report.type === "outbound-rtp") return { at: report.timestamp, packets: report.packetsSent };
+  });
+  // Discontinuous transmission begins after a fifth of a second, and what the browser reports is up to a second old.
+  const [first, last] = await until(async () => {
+    silence.push(await sent());
+    return silence.at(-1).at > silence[0].at + 4_000 && [silence.find((s) => s.at > silence[0].at + 1_000), silence.at(-1)];
+  }, () => `three seconds of silence in ${JSON.stringify(silence)}`);
+  const each = (last.packets - first.packets) / ((last.at - first.at) / 1_000);
+  assert.ok(each < 10, `${each} packets a second, of 50 that speech has`);
+  await say(page);
+  await asked(page);
+  await page.sees("agent", ANSWER, ["done"], PATIENCE);
+});
+
 test("the end turns the microphone off at once, and the conversation goes on as text", voice, async ({ tab, model }) => {
   const page = await (await tab(spoken)).load();
   await callUp(page);

@@ -65,6 +65,12 @@ fn every_real_offer_is_answered_with_opus_and_a_channel_and_no_video() {
                     "{name}"
                 );
                 assert!(section.contains("a=sendrecv"), "{name}: {section}");
+                let format = section.lines().find(|line| line.starts_with("a=fmtp:"));
+                let format = format.unwrap_or_default();
+                assert!(
+                    format.contains("useinbandfec=1") && format.contains("usedtx=1"),
+                    "{name}: {format}"
+                );
                 let extensions: Vec<&str> = section
                     .lines()
                     .filter(|line| line.starts_with("a=extmap:"))
