@@ -264,13 +264,15 @@ impl Link {
             self.next_audio += FRAME;
             let payload = pace.audio[self.audio_index % pace.audio.len()].clone();
             self.audio_index += 1;
-            self.write_audio(now, payload)?;
+            self.audio_time += 960;
+            if !payload.is_empty() {
+                self.write_audio(now, payload)?;
+            }
         }
         Ok(())
     }
 
     fn write_audio(&mut self, now: Instant, payload: Vec<u8>) -> Result<(), Failure> {
-        self.audio_time += 960;
         let time = MediaTime::new(self.audio_time, Frequency::FORTY_EIGHT_KHZ);
         let writer = self.audio.and_then(|mid| self.rtc.writer(mid));
         let writer = writer.ok_or("no audio section")?;

@@ -16,7 +16,7 @@ mod usage;
 use client::{Api, Failure, Link, Pace, Seen, Visitor};
 use futures::StreamExt;
 use karta_server::voice::codec::Encoder;
-use karta_server::voice::{FRAME, Resampler, SPOKEN_RATE, wav};
+use karta_server::voice::{FRAME, Resampler, wav};
 use process::Process;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -107,7 +107,7 @@ impl Stand {
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> Result<(), Failure> {
     let options = Options::read()?;
-    let provider = provider::start(ANSWER).await?;
+    let provider = provider::start(ANSWER, &question()?).await?;
     println!("| | |\n|---|---|");
     // Memory on a server that has held nothing before: what an allocator keeps of earlier sessions would hide what later ones take.
     let stand = Stand::start(&options, &provider).await?;
@@ -325,9 +325,8 @@ async fn chatting(links: Vec<Link>, server: &Process) -> Result<(), Failure> {
 
 /// From the last packet of a question to the first of the answer; the provider takes no time, so all of it is the server's.
 async fn answer_time(api: &Api, rounds: usize) -> Result<(), Failure> {
-    let (rate, pcm) = wav::read(QUESTION).ok_or("no question")?;
-    let question = packets(&Resampler::new(rate).push(&pcm));
-    let silence = packets(&vec![0; SPOKEN_RATE as usize]);
+    let question = packets(&question()?);
+    let silence = silence();
     let mut times = Vec::new();
     for _ in 0..rounds {
         let (_, mut link) = open(api, 1).await?.0.pop().ok_or("no link")?;
@@ -373,6 +372,12 @@ async fn until_empty(api: &Api, server: &Process) -> Result<(), Failure> {
     Err("the server keeps connections that are gone".into())
 }
 
+/// Recorded speech, at 24 kHz.
+fn question() -> Result<Vec<i16>, Failure> {
+    let (rate, pcm) = wav::read(QUESTION).ok_or("no question")?;
+    Ok(Resampler::new(rate).push(&pcm))
+}
+
 fn packets(pcm: &[i16]) -> Vec<Vec<u8>> {
     let mut encoder = Encoder::new();
     let frames = pcm.chunks_exact(FRAME).filter_map(|frame| {
@@ -380,6 +385,13 @@ fn packets(pcm: &[i16]) -> Vec<Vec<u8>> {
         encoder.encode(frame)
     });
     frames.collect()
+}
+
+/// Of somebody who says nothing, as browsers send it (DTX): five packets a second.
+fn silence() -> Vec<Vec<u8>> {
+    let mut audio = packets(&[0; FRAME]);
+    audio.resize(10, Vec::new());
+    audio
 }
 
 fn two(list: &[f64]) -> String {

@@ -1,5 +1,5 @@
-//! The provider of a load test: an OpenAI-compatible server that takes no time at all. Its voice hums; it understands the same words in
-//! every sound.
+//! The provider of a load test: an OpenAI-compatible server that takes no time at all. Its voice says the same for ten seconds; it
+//! understands the same words in every sound.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -13,14 +13,10 @@ use serde_json::json;
 const SENTENCE_S: usize = 10;
 const RATE: usize = 24_000;
 
-/// Answers this text to everything, and hums for ten seconds a sentence. Gives the base URL.
-pub async fn start(answer: &str) -> std::io::Result<String> {
-    let hum: Vec<u8> = (0..RATE * SENTENCE_S)
-        .flat_map(|n| {
-            let angle = n as f64 * 440.0 * std::f64::consts::TAU / RATE as f64;
-            ((angle.sin() * 8_000.0) as i16).to_le_bytes()
-        })
-        .collect();
+/// Answers this text to everything, and speaks for ten seconds a sentence: these samples, again and again. Gives the base URL.
+pub async fn start(answer: &str, voice: &[i16]) -> std::io::Result<String> {
+    let samples = voice.iter().cycle().take(RATE * SENTENCE_S);
+    let sound: Vec<u8> = samples.flat_map(|sample| sample.to_le_bytes()).collect();
     let words: Vec<String> = answer
         .split_inclusive(' ')
         .map(|word| {
@@ -29,7 +25,7 @@ pub async fn start(answer: &str) -> std::io::Result<String> {
         })
         .collect();
     let stream = Bytes::from(words.concat() + "data: [DONE]\n\n");
-    let hum = Bytes::from(hum);
+    let sound = Bytes::from(sound);
     let router = Router::new()
         .route(
             "/v1/chat/completions",
@@ -43,11 +39,11 @@ pub async fn start(answer: &str) -> std::io::Result<String> {
         )
         .route(
             "/v1/audio/speech",
-            post(async |State((_, hum)): State<(Bytes, Bytes)>| {
-                ([(header::CONTENT_TYPE, "application/octet-stream")], hum)
+            post(async |State((_, sound)): State<(Bytes, Bytes)>| {
+                ([(header::CONTENT_TYPE, "application/octet-stream")], sound)
             }),
         )
-        .with_state((stream, hum));
+        .with_state((stream, sound));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move { axum::serve(listener, router).await });

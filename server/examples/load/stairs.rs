@@ -3,7 +3,7 @@
 use super::client::{Api, Failure, Link, Pace, Seen};
 use super::process::Process;
 use super::usage::percentile;
-use super::{MEASURE, close, measure, open, packets, pongs, two, until_empty};
+use super::{MEASURE, close, measure, open, packets, pongs, silence, two, until_empty};
 use karta_server::voice::SPOKEN_RATE;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub async fn climb(
     let pace = Pace {
         ping_every: Some(Duration::from_secs(1)),
         // A hum keeps the voice detector at work, and now and then passes for a word: over the agent it would cut it.
-        audio: packets(&if answered { vec![0; hum.len()] } else { hum }),
+        audio: if answered { silence() } else { packets(&hum) },
     };
     let mut held = 0;
     for &calls in steps {
