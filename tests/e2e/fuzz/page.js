@@ -40,7 +40,8 @@
   const WAYS = {
     karta: (args) => window.karta(...args),
     kept: (args) => kept(...args),
-    kataven: (args) => window.Kataven?.[typeof args[0] == "string" && Object.hasOwn(window.Kataven, args[0]) ? args[0] : "open"]?.(...args.slice(1)),
+    // A method that is there: beside them is `q`, which nobody can call.
+    kataven: ([name, ...args]) => window.Kataven?.[typeof name == "string" && Object.hasOwn(window.Kataven, name) && name != "q" ? name : "open"]?.(...args),
     push: (args) => window.karta.q?.push(args[0]),
     apply: (args) => window.karta.apply(args[0], args),
   };
