@@ -286,7 +286,7 @@ export class KartaAgentClient {
     this.#loading = true;
     try {
       const { baseUrl, embedKey, projectRef, agentRef, locale } = this.#options;
-      // A browser remembers that an address has failed.
+      // Some browsers never ask again for a module that has failed.
       const again = this.#tries++ ? `#${this.#tries}` : "";
       const server = base(baseUrl);
       const url = `${server}/widget/v1/headless.js${again}`;

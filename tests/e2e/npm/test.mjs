@@ -89,8 +89,25 @@ test("the state is frozen, the same until something changes, and so is each of i
   });
   assert.deepEqual({ ...same, turns: 0 }, { frozen: true, changed: true, lines: true, list: true, agent: true, voice: true, told: true, turns: 0 });
   assert.ok(same.turns > 2, "those that throw starve nobody");
-  assert.equal(tab.takeComplaints(/a subscriber of this page failed/).length, 2 * same.turns);
+  const once = await tab.page.evaluate(async () => {
+    const before = window.turns;
+    window.client.open();
+    window.client.close();
+    const told = window.turns - before;
+    await Promise.resolve();
+    return [told, window.turns - before];
+  });
+  assert.deepEqual(once, [0, 1], "once a turn, and not in the middle of it");
+  const unchanged = await tab.page.evaluate(() => {
+    const before = window.client.getState();
+    window.client.update({ locale: before.locale });
+    return window.client.getState() === before;
+  });
+  assert.ok(unchanged, "what says the same is the same");
   world.model.calls[before].end();
+  await becomes(tab, (now) => says(now, "agent", "Word by word") && !now.answering, "the end");
+  const turns = await tab.page.evaluate(() => window.turns);
+  assert.equal(tab.takeComplaints(/a subscriber of this page failed/).length, 2 * turns);
 });
 
 test("a reload goes on in the same conversation, and what the client forgets is forgotten", model, async (world) => {
@@ -126,6 +143,7 @@ test("events have the names and payloads of the page's, once is once, and off is
   await tab.page.evaluate(() => {
     window.heard = [];
     const { client } = window;
+    client.on("message:sent", () => { throw new Error("from the page"); });
     for (const name of ["ready", "open", "close", "session:started", "message:sent", "message:received", "unread", "error", "connection"]) client.on(name, (payload) => window.heard.push([name, payload]));
     client.once("message:sent", ({ text }) => window.heard.push(["once", { text }]));
     const twice = ({ text }) => window.heard.push(["twice", { text }]);
@@ -135,7 +153,6 @@ test("events have the names and payloads of the page's, once is once, and off is
     client.on("message:sent", never)();
     client.on("message:received", never);
     client.off("message:received", never);
-    client.on("message:sent", () => { throw new Error("from the page"); });
   });
   await connect(tab);
   const { sessionId } = await becomes(tab, (now) => now.connection === "realtime", "a data channel");
@@ -465,6 +482,8 @@ test("a crash is contained: it is logged once, and the conversation comes back",
   const before = await becomes(tab, (now) => says(now, "agent", "You said: Before"), "an answer");
   await tab.page.evaluate(() => {
     window.received = [];
+    window.started = 0;
+    window.client.on("session:started", () => { window.started += 1; });
     window.client.on("message:received", ({ text }) => window.received.push(text));
     const real = performance.now;
     performance.now = () => {
@@ -475,6 +494,7 @@ test("a crash is contained: it is logged once, and the conversation comes back",
   });
   await until(() => tab.complaints.some((c) => c.includes("internal: the client restarts")), "the log");
   await until(() => tab.requests.filter((r) => r.url.includes("headless-") && r.url.endsWith(".wasm")).length === 2, "another instance");
+  await until(() => tab.page.evaluate(() => window.started === 1), "the conversation to come back by itself");
   await tab.page.evaluate(() => window.client.sendMessage("After"));
   const after = await becomes(tab, (now) => says(now, "agent", "You said: After"), "an answer");
   assert.ok(says(after, "agent", "You said: Before"));
@@ -515,7 +535,11 @@ test("loadKarta puts the prebuilt widget on the page once, and tells what it hea
 
 test("loadKarta takes the tag that is there already", model, async (world) => {
   const tab = await bare(world, { address: "/beside.html" });
-  await tab.page.evaluate(() => { window.load().open(); });
+  await tab.launcher.waitFor();
+  await tab.page.evaluate(async () => {
+    await window.load().loaded;
+    window.load().open();
+  });
   await tab.panel.waitFor();
   assert.equal(await tab.page.evaluate(() => document.querySelectorAll('script[src*="karta.js"]').length), 1);
 });

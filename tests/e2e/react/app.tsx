@@ -1,5 +1,5 @@
 // For tests: draws what it is told to, in strict mode, and counts what components hear.
-import { StrictMode } from "react";
+import { Activity, StrictMode } from "react";
 import { flushSync } from "react-dom";
 import { createRoot } from "react-dom/client";
 import { KartaWidget } from "@karta/client/react";
@@ -23,6 +23,6 @@ Object.assign(window, {
   drawWidget: (props?: Partial<KartaWidgetProps>, word?: string) => draw(widget(props, word)),
   drawTwo: () => draw([<div key="1">{widget()}</div>, <div key="2">{widget()}</div>]),
   drawSupport: (accent: string, user?: { id: string; token: string }) => draw(<Support accent={accent} user={user} />),
-  drawChat: () => draw(<Chat />),
+  drawChat: (hidden?: boolean) => draw(<Activity mode={hidden ? "hidden" : "visible"}><Chat /></Activity>),
   drawNothing: () => draw(null),
 });

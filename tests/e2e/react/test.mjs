@@ -18,7 +18,11 @@ const asked = (tab, pattern) => tab.requests.filter((r) => pattern.test(`${r.met
 
 test("<KartaWidget/> renders nothing itself and mounts the widget, in strict mode once", react, async (world) => {
   const tab = await app(world);
-  await tab.page.evaluate(() => window.drawWidget({ theme: { accent: "#112233", agentName: "Beans" } }, "first"));
+  const calls = await tab.page.evaluate(() => {
+    window.drawWidget({ theme: { accent: "#112233", agentName: "Beans" } }, "first");
+    return window.karta.q.map(([name]) => name);
+  });
+  assert.deepEqual(calls.filter((name) => !/^(on|off)$/.test(name)), ["init"], "the second mounting in the same moment is none");
   await tab.launcher.waitFor();
   assert.equal(await tab.page.evaluate(() => document.querySelector("#root").innerHTML), "");
   assert.equal(await accent(tab), "#112233");
@@ -132,6 +136,13 @@ test("useKartaAgent: a chat of the page's own streams, in strict mode over one s
   assert.deepEqual(await lines("user"), ["Word by word"]);
   assert.equal(tab.posts("/sessions").length, 1, "one session");
   assert.equal((await tab.probe()).channels, 1, "one data channel");
+  // Hidden and shown again in the same moment.
+  await tab.page.evaluate(() => { window.drawChat(true); window.drawChat(); });
+  await tab.page.getByRole("textbox").fill("Still there?");
+  world.model.answers("Yes.");
+  await tab.page.getByRole("textbox").press("Enter");
+  await until(async () => (await lines("agent")).includes("Yes."), "an answer");
+  assert.deepEqual([tab.posts("/sessions").length, (await tab.probe()).channels], [1, 1], "over the same connection");
   await tab.page.evaluate(() => window.drawNothing());
   await until(() => tab.page.evaluate(() => window.e2ePeers.every((peer) => peer.connectionState === "closed")), "the connection to end");
   await tab.page.evaluate(() => window.drawChat());
