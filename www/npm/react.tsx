@@ -2,6 +2,8 @@
  * Karta in React: `<KartaWidget/>` puts the prebuilt widget on the page, `useKartaAgent` gives the conversation to a UI of your own. Safe in strict mode,
  * whose second mounting in the same moment costs nothing, and on a server, where both do nothing.
  */
+"use client";
+
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { KartaAgentClient, loadKarta } from "./client.js";
 import type { ClientOptions, Karta, KartaOptions } from "./client.js";

@@ -558,6 +558,7 @@ test("the package exports exactly this, and nothing of it needs a browser", {}, 
   ]);
   const react = await import(path.join(PACKAGE, manifest.exports["./react"].default));
   assert.deepEqual(Object.keys(react).sort(), ["KartaWidget", "useKartaAgent"]);
+  assert.match(fs.readFileSync(path.join(PACKAGE, manifest.exports["./react"].default), "utf8"), /^"use client";/, "a framework with server components takes it for what it is");
   const options = { baseUrl: "https://agent.example", embedKey: "pk_live_xxx" };
   const alone = new client.KartaAgentClient(options);
   await assert.rejects(alone.connect(), { name: "KartaError", code: "no_browser" });
