@@ -18,7 +18,8 @@ Usage: ./build.sh COMMAND
   dev  [--port 8080] [--api-port 8787]   as demo, with quick builds; rebuilds and reloads when a source file changes
   widget [--dev]                         build only dist/widget (loader, wasm, glue, compressed copies, manifest.json)
   server [--dev]                         build only karta-server
-  release                                write dist/: the widget and the server that carries it
+  npm                                    build only dist/npm, the package @karta/client; its types are checked
+  release                                write dist/: the widget, the server that carries it, and the npm package
   bench [--load [--quick]]               bytes and timings against the budgets of this project; --load: what the server holds (5 minutes)
   clean                                  remove dist/ and .karta/ (the demo's data); cargo's target/ stays
 
@@ -52,12 +53,18 @@ cmd_dev() {
   exec node scripts/demo.mjs --server "$SERVER_BIN" --watch "$@"
 }
 
+build_npm() {
+  step "Building the npm package"
+  node scripts/npm.mjs
+}
+
 cmd_release() {
   need_build
   build_widget release
+  build_npm || die "the npm package does not build"
   build_server release
   install -m 755 "$SERVER_BIN" dist/karta-server
-  step "dist/ is complete: karta-server (carries the widget) and widget/"
+  step "dist/ is complete: karta-server (carries the widget), widget/ and npm/"
 }
 
 # Without a browser: the server alone, by a client that talks to its real ports. Alone on its machine, please.
@@ -90,6 +97,7 @@ case $command in
   dev) cmd_dev "$@" ;;
   widget) need_build; if [ "${1:-}" = --dev ]; then build_widget dev; else build_widget release; fi ;;
   server) need_build; if [ "${1:-}" = --dev ]; then build_server dev; else build_server release; fi; echo "$SERVER_BIN" ;;
+  npm) need_node; build_npm || die "the npm package does not build" ;;
   release) cmd_release ;;
   bench) cmd_bench "$@" ;;
   clean) rm -rf dist .karta ;;

@@ -13,7 +13,7 @@ import { orderFunctions } from "./order.mjs";
 
 const { values: args } = parseArgs({ options: { from: { type: "string" }, to: { type: "string" }, profile: { type: "string" } } });
 const release = args.profile === "release";
-const BUNDLES = ["launcher", "panel", "realtime"];
+const BUNDLES = ["launcher", "panel", "realtime", "headless"];
 // The oldest browsers that run what rustc emits (bulk memory, sign extension, reference types).
 const BROWSERS = ["chrome97", "firefox102", "safari16.4"];
 
@@ -59,7 +59,7 @@ async function bundleGlue(name, file, short) {
   const names = Object.keys(short);
   const result = await esbuild.build({
     entryPoints: [file], bundle: true, format: "esm", minify: release, write: false, target: BROWSERS, legalComments: "none",
-    plugins: name === "launcher" ? [] : [sharedNodes],
+    plugins: ["launcher", "headless"].includes(name) ? [] : [sharedNodes],
     // wasm-bindgen names a module of ours once for each function that it hands over as it is.
     logOverride: { "duplicate-object-key": "silent" },
     mangleProps: names.length ? new RegExp(`^(?:${names.map(escapeRegExp).join("|")})$`) : undefined, mangleCache: names.length ? short : undefined,
@@ -91,12 +91,15 @@ async function bundle(name) {
   return { js: Buffer.from(await bundleGlue(name, glueOut, short)), wasm };
 }
 
-async function loader(placeholders) {
-  let source = fs.readFileSync("www/karta.js", "utf8");
+/** What pages name, with the names of what it loads. */
+async function loader(name, bundles, placeholders) {
+  let source = fs.readFileSync(path.join("www", name), "utf8");
   for (const [placeholder, file] of Object.entries(placeholders)) {
-    if (!source.includes(placeholder)) throw new Error(`www/karta.js does not use ${placeholder}`);
+    if (!bundles.some((bundle) => placeholder.startsWith(`__${bundle.toUpperCase()}_`))) continue;
+    if (!source.includes(placeholder)) throw new Error(`www/${name} does not use ${placeholder}`);
     source = source.replaceAll(placeholder, file);
   }
+  if (/__[A-Z]+_(JS|WASM)__/.test(source)) throw new Error(`www/${name} names a file that was not built`);
   if (!release) return Buffer.from(source);
   const { code } = await esbuild.transform(source, { minify: true, target: BROWSERS, legalComments: "none" });
   return Buffer.from(code);
@@ -138,5 +141,6 @@ for (const name of BUNDLES) {
     placeholders[`__${name.toUpperCase()}_${ext.toUpperCase()}__`] = file;
   }
 }
-put(manifest, "karta.js", await loader(placeholders));
+put(manifest, "karta.js", await loader("karta.js", ["launcher", "panel", "realtime"], placeholders));
+put(manifest, "headless.js", await loader("headless.js", ["headless"], placeholders));
 fs.writeFileSync(path.join(args.to, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);

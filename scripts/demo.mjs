@@ -146,7 +146,7 @@ function watch() {
   for (const dir of ["src", "protocol/src", "server/src", "www"]) {
     fs.watch(path.join(ROOT, dir), { recursive: true }, (_, name) => {
       if (!name || /~$|\.sw.$|^\.|\/\./.test(name)) return;
-      changed.add(dir === "www" && name === "karta.js" ? "www/karta.js" : dir.split("/")[0]);
+      changed.add(dir === "www" && /^(karta|headless)\.js$/.test(name) ? "www/karta.js" : dir.split("/")[0]);
       // Editors write a file in several steps; one build for all of them.
       clearTimeout(timer);
       timer = setTimeout(work, 150);

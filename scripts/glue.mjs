@@ -3,12 +3,15 @@
 import fs from "node:fs";
 import path from "node:path";
 
+/** Whether a bundle has to do with elements. */
+const draws = (bundle) => bundle !== "headless";
+
 /** How the loader starts a module, in place of wasm-bindgen's ways to start it from anything, anywhere. */
 const start = (bundle) => `let wasm;
 export default async ({ module_or_path, drawing }) => {
   const answer = await module_or_path;
   if (!answer.ok) throw new Error(String(answer.status));
-${bundle !== "launcher" ? "  share(await drawing);\n" : ""}  const imports = __wbg_get_imports();
+${draws(bundle) && bundle !== "launcher" ? "  share(await drawing);\n" : ""}  const imports = __wbg_get_imports();
   // Under another type the browser refuses to compile while the file arrives.
   const streams = answer.headers.get("Content-Type") == "application/wasm";
   const { instance } = await (streams ? WebAssembly.instantiateStreaming(answer, imports) : WebAssembly.instantiate(await answer.arrayBuffer(), imports));
@@ -91,6 +94,7 @@ const offers = (file) => [...fs.readFileSync(file, "utf8").matchAll(/^export con
 /** `src/browser/dom/nodes.js` is in the launcher's glue, which offers it; the loader hands it over when it starts the panel's. So both bundles
  * mean the same elements by the same numbers, and the page loads them once. */
 export function shareNodes(glue, bundle, folder) {
+  if (!draws(bundle)) return glue;
   const file = /(?<=')\.\/snippets\/.*\/dom\/nodes\.js(?=')/.exec(glue)?.[0];
   if (!file) throw new Error(`${bundle}: the glue imports nothing of nodes.js`);
   if (bundle !== "launcher") return `import { share } from "${file}";\n${glue}`;

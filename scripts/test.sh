@@ -118,6 +118,7 @@ cmd_test() {
   # The server serves it. A bundle that does not build is a failure like any other; the rest still runs.
   stage "widget builds" single tested_widget "$compiled"
   stage "size budgets" counts node bench/sizes.mjs --check
+  stage "npm package builds, types hold" single build_npm
   stage "format" single cargo fmt --all --check
   step "Compiling the tests, with lints"
   # What does not compile or has a warning fails once more below, in the stage that it belongs to.

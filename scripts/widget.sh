@@ -1,4 +1,5 @@
-# The wasm bundles, all from one crate: `launcher` (first load), and for the rest `panel`, or `realtime` where an agent needs it. Sourced by build.sh.
+# The wasm bundles, all from one crate: `launcher` (first load), and for the rest `panel`, or `realtime` where an agent needs it; `headless` for pages that
+# draw the conversation themselves. Sourced by build.sh.
 # Figures for every choice made here are in docs/ARCHITECTURE.md.
 
 # build_widget release|dev [BEFORE-GLUE]   Every step says what happens when it fails: the tests call this where `set -e` does not hold.
@@ -13,14 +14,14 @@ build_widget() {
   fi
   work=$TARGET/karta-widget/$(cksum <<<"$ROOT" | cut -d' ' -f1)
   mkdir -p "$work" dist
-  for bundle in launcher panel realtime; do
+  for bundle in launcher panel realtime headless; do
     step "Building the $bundle bundle ($profile)"
     # All bundles come out of cargo under one name, so build and copy are one step even if two terminals build.
     (flock 9; "wasm_$profile" "$bundle" && cp "$WASM_OUT" "$work/$bundle.wasm") 9>"$TARGET/karta-widget/lock" ||
       die "the $bundle bundle does not build"
   done
   "$before_glue"
-  for bundle in launcher panel realtime; do
+  for bundle in launcher panel realtime headless; do
     karta-glue "$work/$bundle.wasm" "$work" "$bundle" || die "no glue could be made for the $bundle bundle"
   done
   step "Shrinking, naming and compressing"
@@ -29,12 +30,12 @@ build_widget() {
 }
 
 widget_inputs() {
-  find src protocol/src Cargo.toml Cargo.lock protocol/Cargo.toml rust-toolchain.toml package-lock.json www/karta.js \
+  find src protocol/src Cargo.toml Cargo.lock protocol/Cargo.toml rust-toolchain.toml package-lock.json www/karta.js www/headless.js \
     scripts/widget.sh scripts/assemble.mjs scripts/glue.mjs scripts/order.mjs tools -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | cksum
 }
 
 # The features of a bundle.
-features() { case $1 in realtime) echo panel,realtime ;; *) echo "$1" ;; esac; }
+features() { case $1 in realtime) echo panel,realtime ;; headless) echo headless,realtime ;; *) echo "$1" ;; esac; }
 
 wasm_release() {
   # Only the cdylib: beside the rlib, which tests link, cargo leaves out the optimising across crates that the profile asks for. 4 kB less.

@@ -15,6 +15,8 @@ pub mod raw;
 pub mod realtime;
 pub mod session;
 pub mod shell;
+#[cfg(feature = "headless")]
+pub mod state;
 pub mod text;
 pub mod view_model;
 

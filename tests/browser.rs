@@ -3,9 +3,11 @@
 #![cfg(target_arch = "wasm32")]
 
 use js_sys::{Function, JSON, Reflect, eval};
+use karta::browser::headless::Headless;
 use karta::browser::raw;
 use karta::browser::screen::Screen;
 use karta::browser::sse::Frames;
+use karta::browser::surface::Surface;
 use karta::browser::{callbacks, storage, wire};
 use karta::engine::command::CallbackId;
 use karta::engine::config::{Config, Field};
@@ -13,6 +15,7 @@ use karta::engine::dialect::Raw;
 use karta::engine::effect::{Expect, Reply};
 use karta::engine::event::{EventName, HostEvent};
 use karta::engine::json::Json;
+use karta::engine::machine::Machine;
 use karta::engine::text;
 use karta::engine::view_model::{ComposerView, Item, ItemState, PanelView, Role, Tone, ViewModel};
 use karta_protocol::{SessionEvent, Source, WidgetConfig};
@@ -524,4 +527,78 @@ fn a_page_that_hates_us_cannot_hide_the_launcher() {
     Reflect::set(&document(), &JsValue::from_str("adoptedStyleSheets"), &none)
         .expect("sheets can be taken off");
     drop(sheet);
+}
+
+// ---- Without a screen --------------------------------------------------------------------------------------------------
+
+#[wasm_bindgen_test]
+fn state_is_a_plain_object_with_nothing_left_out() {
+    // The page's functions are called on nothing, so what they keep is the window's.
+    js("window.shownStates = []");
+    let mut surface = Headless::new(&js(
+        "{show: (state) => window.shownStates.push(state), tell: () => {}, meter: {}, devices: {}}",
+    ));
+    let machine = Machine::new();
+    for _ in 0..2 {
+        surface.render(&machine.view(), &machine);
+    }
+    assert_eq!(
+        js("JSON.stringify(window.shownStates[0])")
+            .as_string()
+            .as_deref(),
+        Some(
+            "{\"connection\":\"idle\",\"sessionId\":null,\"open\":false,\"agent\":{\"name\":\"Assistant\",\"avatarUrl\":null,\"privacyNotice\":null,\"footer\":null},\
+             \"locale\":\"en\",\"typing\":false,\"answering\":false,\"unread\":0,\"prompts\":[],\"tool\":null,\"canSend\":false,\"offersPerson\":false,\"limit\":null,\"error\":null,\
+             \"voice\":{\"available\":false,\"phase\":\"off\",\"muted\":false,\"seconds\":0,\"blocked\":false,\"captions\":{\"user\":null,\"agent\":null},\"ended\":null},\"messages\":[]}"
+        )
+    );
+    assert!(
+        js("window.shownStates[0].messages === window.shownStates[1].messages && Object.getPrototypeOf(window.shownStates[0]) === Object.prototype")
+            .is_truthy()
+    );
+    assert!(surface.unmount(), "it wants to show that there is nothing");
+}
+
+#[wasm_bindgen_test]
+fn a_record_that_another_engine_wrote_is_noticed_once_and_an_own_one_never() {
+    js("window.toldRecords = []");
+    let mut surface = Headless::new(&js(
+        "{show: () => {}, tell: (...what) => window.toldRecords.push(what), meter: {}, devices: {}}",
+    ));
+    storage::store("pk_two", Some("first"));
+    assert_eq!(surface.overwritten("pk_two"), None, "it is known from boot");
+    storage::store("pk_two", Some("own"));
+    surface.stored("pk_two");
+    assert_eq!(surface.overwritten("pk_two"), None);
+    assert_eq!(
+        js("JSON.stringify(window.toldRecords)")
+            .as_string()
+            .as_deref(),
+        Some("[[\"karta:pk_two\",\"own\"]]")
+    );
+    storage::store("pk_two", Some("another's"));
+    let news = Some(Some(String::from("another's")));
+    assert_eq!(surface.overwritten("pk_two"), news);
+    assert_eq!(surface.overwritten("pk_two"), None);
+    storage::store("pk_two", None);
+    assert_eq!(surface.overwritten("pk_two"), Some(None));
+    assert_eq!(surface.overwritten("pk_two"), None);
+}
+
+#[wasm_bindgen_test]
+fn an_engine_does_not_hear_its_own_event() {
+    let options = js("{show: () => {}, tell: () => {}, meter: {}, devices: {}}");
+    let _surface = Headless::new(&options);
+    let event: web_sys::Event =
+        js("new StorageEvent('storage', {key: 'karta:pk_own', newValue: 'x'})").unchecked_into();
+    let heard = || storage::changed(&event).map(|(key, _)| key);
+    assert_eq!(heard().as_deref(), Some("pk_own"));
+    let _ = Reflect::set(&event, &"from".into(), &js("{}"));
+    assert_eq!(
+        heard().as_deref(),
+        Some("pk_own"),
+        "of another of this page"
+    );
+    let _ = Reflect::set(&event, &"from".into(), &options);
+    assert_eq!(heard(), None);
 }

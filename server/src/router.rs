@@ -50,6 +50,7 @@ pub fn build(app: App) -> Router {
         .nest(API_BASE, public)
         .nest(ADMIN_BASE, admin(&app))
         .route("/widget/v1/karta.js",          get(widget::loader))
+        .route("/widget/v1/headless.js",       get(widget::headless))
         .route("/v1.js",                       get(widget::loader))
         .route("/embed.js",                    get(widget::loader))
         .route("/widget/v1/assets/{file}",     get(widget::asset))

@@ -5,7 +5,7 @@ use super::http::Http;
 use super::media::{self, Media};
 use super::page::Page;
 use super::rtc::{self, Peer};
-use super::screen::Screen;
+use super::surface::Surface;
 use super::{callbacks, host, inbox, storage};
 use crate::engine::effect::{Effect, Id, Millis};
 use crate::engine::machine::{Machine, Msg};
@@ -15,8 +15,8 @@ use js_sys::Object;
 use wasm_bindgen::JsValue;
 use web_sys::AbortSignal;
 
-pub struct BrowserEdge {
-    screen: Screen,
+pub struct BrowserEdge<S> {
+    screen: S,
     http: Http,
     peers: Vec<Peer>,
     _media: Media,
@@ -29,8 +29,8 @@ pub struct BrowserEdge {
     stale: bool,
 }
 
-impl BrowserEdge {
-    pub fn new(screen: Screen, signal: AbortSignal, loader: Object) -> BrowserEdge {
+impl<S: Surface> BrowserEdge<S> {
+    pub fn new(screen: S, signal: AbortSignal, loader: Object) -> BrowserEdge<S> {
         BrowserEdge {
             screen,
             http: Http::default(),
@@ -44,6 +44,11 @@ impl BrowserEdge {
         }
     }
 
+    #[cfg(feature = "headless")]
+    pub fn screen(&mut self) -> &mut S {
+        &mut self.screen
+    }
+
     /// Brings the screen in line, if it is behind. Many messages that arrive at once make one picture.
     pub fn flush(&mut self, machine: &Machine) {
         if std::mem::take(&mut self.stale) {
@@ -52,7 +57,7 @@ impl BrowserEdge {
             if view.launcher.is_some() && self.page.is_none() {
                 self.page = Some(Page::new(&self.signal));
             }
-            self.screen.render(&view);
+            self.screen.render(&view, machine);
         }
     }
 
@@ -77,12 +82,11 @@ impl BrowserEdge {
 
     fn unmount(&mut self) {
         self.page = None;
-        self.stale = false;
-        self.screen.unmount();
+        self.stale = self.screen.unmount();
     }
 }
 
-impl Edge for BrowserEdge {
+impl<S: Surface> Edge for BrowserEdge<S> {
     fn now(&self) -> Millis {
         clock::now()
     }
@@ -133,7 +137,7 @@ impl Edge for BrowserEdge {
             Effect::OpenMic(id) => {
                 // What the visitor should have read is on screen before the browser asks.
                 self.flush(machine);
-                media::open(*id);
+                media::open(*id, &self.screen);
             }
             Effect::CloseMic(id) => media::hang(id.0),
             Effect::Talk(id) => {
@@ -146,7 +150,10 @@ impl Edge for BrowserEdge {
             Effect::Hear => media::play(),
             Effect::SetTimer { timer, delay_ms } => self.clock.set(*timer, *delay_ms),
             Effect::ClearTimer(timer) => self.clock.clear(*timer),
-            Effect::Store { key, record } => storage::store(key, record.as_deref()),
+            Effect::Store { key, record } => {
+                storage::store(key, record.as_deref());
+                self.screen.stored(key);
+            }
             Effect::HandOn(text) => host::put(&self.loader, "login", &JsValue::from_str(text)),
             Effect::Render => self.stale = true,
             Effect::Focus(focus) => {

@@ -72,9 +72,9 @@ unsafe impl GlobalAlloc for Heap {
         self.take(power) as *mut u8
     }
 
-    #[cfg_attr(not(feature = "panel"), inline(always))]
+    #[cfg_attr(not(any(feature = "panel", feature = "headless")), inline(always))]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if cfg!(feature = "panel")
+        if cfg!(any(feature = "panel", feature = "headless"))
             && let Some(power) = power(layout)
         {
             let list = &self.free[power];

@@ -7,7 +7,7 @@ extern "C" {
     // One import for object and key; js_sys wants the key as a value first.
     #[wasm_bindgen(catch, js_namespace = Reflect, js_name = get)]
     fn property(object: &JsValue, key: &str) -> Result<JsValue, JsValue>;
-    #[cfg(feature = "panel")]
+    #[cfg(any(feature = "panel", feature = "headless"))]
     #[wasm_bindgen(catch, js_namespace = Reflect, js_name = set)]
     fn set_property(object: &JsValue, key: &str, value: &JsValue) -> Result<bool, JsValue>;
     #[wasm_bindgen(catch, js_namespace = Object, js_name = getOwnPropertyDescriptor)]
@@ -29,7 +29,7 @@ pub fn get_text(object: &JsValue, key: &str) -> Option<String> {
 }
 
 /// Sets a property of an object of our own.
-#[cfg(feature = "panel")]
+#[cfg(any(feature = "panel", feature = "headless"))]
 pub fn put(object: &js_sys::Object, key: &str, value: &JsValue) {
     let _ = set_property(object, key, value);
 }

@@ -1,8 +1,7 @@
 //! A call's microphone, sound and meter: `media.js` does it, here are its names and what it tells.
 
-use super::dom::element;
-use super::dom::panel::{DEVICE, METER};
 use super::inbox;
+use super::surface::Surface;
 use crate::engine::effect::Id;
 use crate::engine::machine::{MicNews, Msg};
 use crate::engine::text::CallEnd;
@@ -54,6 +53,6 @@ impl Media {
 }
 
 /// Once the panel is drawn: the meter and the list of microphones are its elements.
-pub fn open(mic: Id) {
-    open_mic(mic.0, &element(METER), &element(DEVICE));
+pub fn open(mic: Id, surface: &impl Surface) {
+    open_mic(mic.0, &surface.meter(), &surface.devices());
 }

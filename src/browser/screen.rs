@@ -1,10 +1,11 @@
 //! What is on screen, as one thing for the edge: host, launcher, panel. Follows the view model, and tells the engine what the visitor does.
 
-use super::dom::panel::Panel;
+use super::dom::panel::{DEVICE, METER, Panel};
 use super::dom::{self, KINDS, Kind, Node, launcher};
 use super::inbox;
+use super::surface::Surface;
 use crate::engine::effect::Focus;
-use crate::engine::machine::{Msg, Ui};
+use crate::engine::machine::{Machine, Msg, Ui};
 use crate::engine::view_model::ViewModel;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -124,6 +125,33 @@ impl Screen {
         if std::mem::take(&mut self.shown) || found {
             dom::shut();
         }
+    }
+}
+
+impl Surface for Screen {
+    fn render(&mut self, view: &ViewModel<'_>, _: &Machine) {
+        self.render(view);
+    }
+
+    fn focus(&self, focus: Focus) {
+        self.focus(focus);
+    }
+
+    fn announce(&self, text: &str) {
+        self.announce(text);
+    }
+
+    fn unmount(&mut self) -> bool {
+        self.unmount();
+        false
+    }
+
+    fn meter(&self) -> JsValue {
+        dom::element(METER)
+    }
+
+    fn devices(&self) -> JsValue {
+        dom::element(DEVICE)
     }
 }
 

@@ -34,8 +34,41 @@ pub fn store(key: &str, record: Option<&str>) {
     }
 }
 
+/// What is kept under a key now.
+#[cfg(feature = "headless")]
+pub fn kept(key: &str) -> Option<String> {
+    storage()?.get_item(&[PREFIX, key].concat()).ok()?
+}
+
+/// Tells the other engines of this page, as the browser tells those of other pages only. `tell` makes such an event, later: nothing of the page runs in
+/// the middle of ours.
+#[cfg(feature = "headless")]
+pub fn tell_page(tell: &js_sys::Function, key: &str) {
+    let name = JsValue::from_str(&[PREFIX, key].concat());
+    let record = kept(key).map_or(JsValue::NULL, |record| JsValue::from_str(&record));
+    let _ = tell.call2(&JsValue::UNDEFINED, &name, &record);
+}
+
+#[cfg(feature = "headless")]
+thread_local! {
+    /// What the events that this engine has made are `from`.
+    static OWN: std::cell::RefCell<JsValue> = const { std::cell::RefCell::new(JsValue::UNDEFINED) };
+}
+
+/// Events of this engine's own making are no news to it.
+#[cfg(feature = "headless")]
+pub fn own(from: JsValue) {
+    OWN.set(from);
+}
+
 /// What a `storage` event says about us: the key, and the record or None where it was removed.
 pub fn changed(event: &Event) -> Option<(String, Option<String>)> {
+    #[cfg(feature = "headless")]
+    if super::host::get(event, "from")
+        .is_some_and(|from| from.is_object() && OWN.with_borrow(|own| *own == from))
+    {
+        return None;
+    }
     let name = get_text(event, "key")?;
     let key = name.strip_prefix(PREFIX)?;
     Some((String::from(key), get_text(event, "newValue")))

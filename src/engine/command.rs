@@ -40,6 +40,26 @@ pub enum Command {
     Update(Box<Layer>),
     Shutdown,
     Reset,
+    #[cfg(feature = "headless")]
+    Headless(Intent),
+}
+
+/// What the prebuilt panel has elements for, and a page that draws the conversation by itself has not.
+#[cfg(feature = "headless")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// The conversation begins, or goes on. Nothing opens.
+    Connect,
+    /// No more of the answer under way.
+    Stop,
+    /// The failed turn again, or the connection now instead of later.
+    Retry,
+    /// One failed message again, by its key.
+    Resend(u32),
+    /// The visitor's word on a tool that asked, by the id of its request.
+    Confirm { request: String, allow: bool },
+    /// The visitor has pressed something: what the browser did not let us play may be heard.
+    Hear,
 }
 
 /// Who the visitor is, as the page says. Only a proof that the server accepts makes it more than a label.

@@ -15,7 +15,7 @@ pub struct Rejection {
 /// Notes a rejection: where, and the words, both in pieces, which is cheaper in bytes than formatting. The launcher bundle leaves reporting to
 /// the engine, so nothing is noted there and it carries none of the words.
 pub fn refuse(rejected: &mut Vec<Rejection>, code: &'static str, place: &[&str], words: &[&str]) {
-    if cfg!(feature = "panel") {
+    if cfg!(any(feature = "panel", feature = "headless")) {
         let mut message = place.concat();
         message.push_str(&words.concat());
         rejected.push(Rejection { code, message });

@@ -7,6 +7,8 @@ mod bus;
 mod core;
 mod fetch;
 mod handed;
+#[cfg(feature = "headless")]
+mod headless;
 mod identity;
 mod link;
 mod panel;
@@ -158,6 +160,9 @@ pub struct Boot {
     pub stored: Vec<(String, String)>,
     /// What an instance that crashed had handed on, or nothing.
     pub handed_on: String,
+    /// The page draws the conversation by itself.
+    #[cfg(feature = "headless")]
+    pub headless: bool,
 }
 
 /// The widget's whole state: what is true in every phase, and the phase.

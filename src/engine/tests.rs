@@ -6,6 +6,7 @@ mod failure;
 mod fake;
 mod frozen;
 mod handed;
+mod headless;
 mod identity;
 mod imports;
 mod noise;

@@ -6,9 +6,10 @@ import os from "node:os";
 import path from "node:path";
 import { chromium } from "playwright-core";
 import { cli, seed, seedAgent, startServer } from "../../scripts/server.mjs";
-import { serveFiles } from "../../scripts/static.mjs";
+import { PASTED_HOST, PASTED_KEY, serveFiles } from "../../scripts/static.mjs";
 import { startCoturn } from "./harness/coturn.mjs";
 import { startModel } from "./harness/llm.mjs";
+import { bundleModules } from "./harness/modules.mjs";
 import { startOpenAi } from "./harness/openai.mjs";
 import { startBot } from "./harness/pipecat.mjs";
 import { openTab } from "./harness/tab.mjs";
@@ -28,7 +29,7 @@ export const inFolder = (name) => { folder = name; };
 /**
  * test(name, options?, run)   options: root (folder to serve; default the case's own), model (true: agent on the stand-in model), long (only with --long),
  * headers(url) (of the customer's pages), rewrite(html, url) (a customer's page with a mistake in it), origins(site) (the key's allowlist; default the site's), greeting, network (true: failed requests are expected),
- * engine (`pipecat` or `openai`: the agent is talked to by it), context (Playwright's options), timeoutMs, turn ({secret, transports?, serverSecret?}: a real coturn, and a server that knows its secret or believes in another),
+ * modules (scripts of the customer's own, bundled with the npm package: `app.tsx` is there as `/app.js`), engine (`pipecat` or `openai`: the agent is talked to by it), context (Playwright's options), timeoutMs, turn ({secret, transports?, serverSecret?}: a real coturn, and a server that knows its secret or believes in another),
  * waits (true: it takes long and does little, so it runs beside the others),
  * browser (launchBrowser's options: the test gets a browser of its own).
  */
@@ -93,8 +94,17 @@ export async function makeWorld(shared, { folder, options }) {
   let running;
   let down;
   let seeded = { key: "pk_live_not_yet_seeded" };
+  const modules = options.modules ? await bundleModules(folder, options.modules) : {};
+  const serveModule = (request, response) => {
+    const address = new URL(request.url, "http://localhost");
+    if (!(address.pathname in modules)) return false;
+    const text = modules[address.pathname].replaceAll(PASTED_HOST, (running ?? down).http).replaceAll(PASTED_KEY, seeded.key);
+    response.writeHead(200, { "content-type": "text/javascript; charset=utf-8", "cache-control": "no-store", ...options.headers?.(address) });
+    response.end(text);
+    return true;
+  };
   const site = await serveFiles(options.root ? path.join(ROOT, options.root) : folder, {
-    values: () => ({ host: (running ?? down).http, key: seeded.key }), headers: options.headers, rewrite: options.rewrite,
+    values: () => ({ host: (running ?? down).http, key: seeded.key }), headers: options.headers, rewrite: options.rewrite, handle: serveModule,
   });
   const agentArgs = ["--runtime", options.model ? "openai" : "builtin", "--greeting", options.greeting ?? "Hello! Ask me anything.", ...(engine ? ["--voice", options.engine === "pipecat" ? "pipecat" : "openai-realtime"] : []), ...(options.agentArgs ?? [])];
   const { data, agentId } = await owned(agentArgs, options.model ? [] : fs.readdirSync(KNOWLEDGE).map((f) => path.join(KNOWLEDGE, f)));

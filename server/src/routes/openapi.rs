@@ -35,6 +35,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         super::widget::loader,
         super::widget::loader_v1,
         super::widget::loader_embed,
+        super::widget::headless,
         super::widget::asset,
         super::health::alive,
         super::health::ready,

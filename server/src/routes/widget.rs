@@ -1,7 +1,7 @@
 //! The widget's own files, embedded in the binary (a debug build reads `dist/widget` instead, so a rebuilt bundle shows at once).
 //!
-//! The loader stands at three paths, one for each embed dialect, and may change any day; everything that it loads carries a hash in
-//! its name and never changes.
+//! The loader stands at three paths, one for each embed dialect, and may change any day, as may the engine's module for pages that draw the
+//! conversation themselves; everything that the two load carries a hash in its name and never changes.
 
 use crate::error::ApiError;
 use axum::body::Body;
@@ -27,7 +27,21 @@ const ASSET_CACHE: &str = "public, max-age=31536000, immutable";
     responses((status = 200, content_type = "text/javascript"), (status = 304), (status = 503, body = ErrorBody, description = "the bundle was not built"))
 )]
 pub async fn loader(headers: HeaderMap) -> Result<Response, ApiError> {
-    serve::<Bundle>("karta.js", LOADER_CACHE, &headers).ok_or_else(|| {
+    stable("karta.js", &headers)
+}
+
+/// The engine without a screen, as an ES module: what `KartaAgentClient` imports.
+#[utoipa::path(
+    get, path = "/widget/v1/headless.js", tag = "bundle",
+    responses((status = 200, content_type = "text/javascript"), (status = 304), (status = 503, body = ErrorBody, description = "the bundle was not built"))
+)]
+pub async fn headless(headers: HeaderMap) -> Result<Response, ApiError> {
+    stable("headless.js", &headers)
+}
+
+/// A file whose name says nothing of its content.
+fn stable(name: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
+    serve::<Bundle>(name, LOADER_CACHE, headers).ok_or_else(|| {
         ApiError::new(
             ErrorCode::Overloaded,
             "This server was built without the widget. Run `./build.sh widget` and build the server again.",
@@ -70,7 +84,7 @@ pub async fn asset(headers: HeaderMap, file: Path<String>) -> Result<Response, A
         .ok_or_else(|| {
             ApiError::new(
                 ErrorCode::NotFound,
-                "No such file in this release of the widget. Load it through karta.js, which knows the names.",
+                "No such file in this release of the widget. Load it through karta.js or headless.js, which know the names.",
             )
         })
 }

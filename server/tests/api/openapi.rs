@@ -33,6 +33,7 @@ const FROZEN: &[&str] = &[
     "GET /readyz",
     "GET /v1.js",
     "GET /widget/v1/assets/{file}",
+    "GET /widget/v1/headless.js",
     "GET /widget/v1/karta.js",
     "PATCH /api/v1/agents/{id}",
     "PATCH /api/v1/agents/{id}/widget-settings",

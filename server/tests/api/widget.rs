@@ -4,9 +4,18 @@ use crate::server::{Call, Server};
 
 #[tokio::test]
 async fn the_loader_stands_at_all_three_paths() {
+    stand(&["/widget/v1/karta.js", "/v1.js", "/embed.js"]).await;
+}
+
+#[tokio::test]
+async fn the_engine_without_a_screen_is_a_module_that_any_page_may_import() {
+    stand(&["/widget/v1/headless.js"]).await;
+}
+
+async fn stand(paths: &[&str]) {
     let server = Server::start().await;
     let mut bodies = Vec::new();
-    for path in ["/widget/v1/karta.js", "/v1.js", "/embed.js"] {
+    for path in paths {
         let reply = server.call(Call::new("GET", path)).await;
         if reply.status.as_u16() == 503 {
             assert_eq!(reply.code(), "overloaded");
@@ -21,6 +30,8 @@ async fn the_loader_stands_at_all_three_paths() {
                 "text/javascript; charset=utf-8"
             );
             assert_eq!(reply.header("access-control-allow-origin"), "*");
+            assert_eq!(reply.header("cross-origin-resource-policy"), "cross-origin");
+            assert_eq!(reply.header("cache-control"), "public, max-age=300");
             let head = server.call(Call::new("HEAD", path)).await;
             assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
             assert_eq!(head.header("content-length"), reply.body.len().to_string());

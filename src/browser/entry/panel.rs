@@ -1,27 +1,19 @@
-//! The panel bundle: starts the engine, takes calls, drains. Everything that happens in the page only puts a message into the inbox and
-//! then calls the loader's `pump`, which comes back through [`karta_drain`] inside a `try`: so a trap of ours ends here and never in the page,
-//! and a page callback that calls `karta(...)` while we run finds a queue and not a half-changed state.
+//! The panel bundle: starts the engine, takes calls, drains.
 
+use super::app::{self, App, Prefetched, Started};
 use crate::browser::edge::BrowserEdge;
-use crate::browser::host::{self, get, get_text};
+use crate::browser::host::{get, get_text};
 use crate::browser::screen::Screen;
-use crate::browser::{callbacks, http, inbox, media, page, raw, rtc, storage};
-use crate::engine::config::Layer;
+use crate::browser::{http, inbox, raw};
 use crate::engine::dialect::karta;
 use crate::engine::effect::Failure;
-use crate::engine::machine::{Boot, Machine, Msg};
-use crate::engine::shell;
+use crate::engine::machine::{Machine, Msg};
 use js_sys::Function;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 
-struct App {
-    machine: Machine,
-    edge: BrowserEdge,
-}
-
 thread_local! {
-    static APP: RefCell<Option<App>> = const { RefCell::new(None) };
+    static APP: Started<Screen> = const { RefCell::new(None) };
 }
 
 /// `options`: `{tag, origin, reply, host, make, taken, signal, pump, login}`. Once an instance; `login` is what one before it has handed on.
@@ -32,19 +24,8 @@ pub fn karta_start(options: &JsValue) {
     let option = |key: &str| get(options, key).unwrap_or_default();
     let signal: web_sys::AbortSignal = option("signal").unchecked_into();
     inbox::set_pump(option("pump").unchecked_into::<Function>());
-    let boot = Boot {
-        attributes: raw::tag(&option("tag")),
-        rejections: Vec::new(),
-        script_origin: get_text(options, "origin").unwrap_or_default(),
-        prefetched: prefetched(&option("reply")),
-        languages: host::languages(),
-        entropy: page::entropy(),
-        online: page::online(),
-        webrtc: rtc::possible(),
-        microphone: media::possible(),
-        stored: storage::all(),
-        handed_on: get_text(options, "login").unwrap_or_default(),
-    };
+    let (attributes, reply) = (raw::tag(&option("tag")), option("reply"));
+    let boot = app::world(options, attributes, prefetched(&reply), false);
     let edge = BrowserEdge::new(
         Screen::new(
             option("host").is_truthy(),
@@ -65,46 +46,17 @@ pub fn karta_start(options: &JsValue) {
 /// One call of the page: an array of its arguments.
 #[wasm_bindgen]
 pub fn karta_call(args: &js_sys::Array) {
-    let raws: Vec<_> = args
-        .iter()
-        .map(|arg| raw::read(&arg, &mut callbacks::intern))
-        .collect();
-    let mut refused = Vec::new();
-    let command = karta::read(&raws, &mut refused);
-    for rejection in refused {
-        inbox::enqueue(Msg::Rejected(rejection));
-    }
-    if let Some(command) = command {
-        inbox::enqueue(Msg::Command(command));
-    }
+    app::take(args, karta::read);
 }
 
-/// Works the inbox off. A drain that is under way goes on; this one returns.
+/// Works the inbox off.
 #[wasm_bindgen]
 pub fn karta_drain() {
-    APP.with(|app| {
-        let Ok(mut app) = app.try_borrow_mut() else {
-            return;
-        };
-        let Some(App { machine, edge }) = &mut *app else {
-            return;
-        };
-        loop {
-            let msgs = inbox::take();
-            if msgs.is_empty() {
-                return;
-            }
-            for msg in msgs {
-                edge.heard(&msg);
-                shell::step(machine, msg, edge);
-            }
-            edge.flush(machine);
-        }
-    });
+    APP.with(app::drain);
 }
 
 /// The loader's early answer to `GET /config`.
-fn prefetched(reply: &JsValue) -> Option<(String, Result<Box<Layer>, Failure>)> {
+fn prefetched(reply: &JsValue) -> Prefetched {
     let url = get_text(reply, "url")?;
     let status = get(reply, "status")
         .and_then(|status| status.as_f64())

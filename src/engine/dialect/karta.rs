@@ -111,8 +111,8 @@ fn known(names: &mut dyn Iterator<Item = &'static str>) -> String {
 }
 
 pub struct Call<'a> {
-    name: &'a str,
-    rejected: &'a mut Vec<Rejection>,
+    pub(super) name: &'a str,
+    pub(super) rejected: &'a mut Vec<Rejection>,
 }
 
 impl Call<'_> {
@@ -121,7 +121,7 @@ impl Call<'_> {
         refuse(self.rejected, code, &place, words);
     }
 
-    fn must(&mut self, code: &'static str, what: &str, expected: &str, found: &Raw) {
+    pub(super) fn must(&mut self, code: &'static str, what: &str, expected: &str, found: &Raw) {
         self.refuse(code, &[what, " must be ", expected, ", not ", found.kind()]);
     }
 
@@ -134,7 +134,7 @@ impl Call<'_> {
         None
     }
 
-    fn text(&mut self, what: &str, raw: &Raw) -> Option<String> {
+    pub(super) fn text(&mut self, what: &str, raw: &Raw) -> Option<String> {
         if let Raw::Text(text) = raw {
             return Some(text.clone());
         }

@@ -49,6 +49,8 @@ pub(super) struct Core {
     said: Vec<&'static str>,
     /// The screen has to follow.
     pub dirty: bool,
+    #[cfg(feature = "headless")]
+    pub headless: bool,
 }
 
 /// What boot found and the page hears as soon as its waiting calls are made.
@@ -100,6 +102,8 @@ impl Default for Core {
             deadline: None,
             said: Vec::new(),
             dirty: false,
+            #[cfg(feature = "headless")]
+            headless: false,
         }
     }
 }
@@ -110,6 +114,15 @@ impl Core {
         self.config = self.layers.resolve(&self.script_origin, &self.languages);
         self.words = text::words(self.config.locale());
         self.dirty = true;
+    }
+
+    /// The page draws the conversation by itself. The record's `open` is then the prebuilt panel's, which may be on the same site: neither read nor written.
+    #[inline(always)]
+    pub fn is_headless(&self) -> bool {
+        #[cfg(feature = "headless")]
+        return self.headless;
+        #[cfg(not(feature = "headless"))]
+        false
     }
 
     /// Takes the record of the key in force.
@@ -213,6 +226,14 @@ impl Cx<'_> {
 
     pub fn render(&mut self) {
         self.core.dirty = true;
+    }
+
+    /// Whether somebody listens to `escalate` is part of the state that a page draws.
+    #[inline(always)]
+    pub fn subscribed(&mut self) {
+        if self.core.is_headless() {
+            self.render();
+        }
     }
 
     pub fn warn(&mut self, code: &'static str, message: &str) {

@@ -156,7 +156,7 @@ impl Panel {
         };
         cx.core.record = Stored {
             owner: String::from(UNKNOWN),
-            open: self.open,
+            open: self.open && !cx.core.is_headless(),
             ..Stored::default()
         };
         cx.keep(None);

@@ -122,7 +122,7 @@ impl Panel {
         self.tell_connection(cx);
     }
 
-    fn ui(&mut self, ui: Ui, cx: &mut Cx<'_>) {
+    pub fn ui(&mut self, ui: Ui, cx: &mut Cx<'_>) {
         match ui {
             Ui::ClosePressed | Ui::EscapePressed => self.close(By::Visitor, cx),
             Ui::Submitted(text) => self.say(&text, By::Visitor, cx),
@@ -270,6 +270,10 @@ impl Panel {
             Voice::On(call) if call.blocked => return self.hear(cx),
             Voice::On(_) | Voice::Off => {}
         }
+        self.try_again(cx);
+    }
+
+    pub fn try_again(&mut self, cx: &mut Cx<'_>) {
         if self.failed_turn {
             self.failed_turn = false;
             self.send_signal(client::RETRY, cx);
@@ -356,8 +360,11 @@ impl Panel {
 
     /// Brings the stored record up to date.
     pub fn keep(&mut self, cx: &mut Cx<'_>) {
+        let headless = cx.core.is_headless();
         let record = &mut cx.core.record;
-        record.open = self.open;
+        if !headless {
+            record.open = self.open;
+        }
         record.outbox = self
             .outbox
             .messages()

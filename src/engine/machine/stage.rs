@@ -6,6 +6,8 @@ use super::fetch::ask_config;
 use super::panel::{By, Panel, escalation};
 use super::voice::ENDED;
 use super::{Boot, Msg, Ui};
+#[cfg(feature = "headless")]
+use crate::engine::command::Intent;
 use crate::engine::command::{Command, Identity};
 use crate::engine::config::{Layer, Source};
 use crate::engine::effect::{Effect, Stored, Timer};
@@ -97,6 +99,10 @@ impl Stage {
         core.random = Random::new(boot.entropy);
         core.records = boot.stored;
         core.login = boot.handed_on;
+        #[cfg(feature = "headless")]
+        {
+            core.headless = boot.headless;
+        }
         let mut rejections = boot.rejections;
         let mut attributes = boot.attributes;
         core.identity = attributes.identity.take();
@@ -135,7 +141,7 @@ impl Stage {
     fn resume(&mut self, cx: &mut Cx<'_>) {
         cx.core.unresumed = !cx.core.may_resume();
         if cx.core.unresumed {
-        } else if cx.core.record.open {
+        } else if cx.core.record.open && !cx.core.is_headless() {
             self.open(By::Reload, cx);
         } else if !cx.core.record.outbox.is_empty() {
             self.mount(cx);
@@ -177,8 +183,12 @@ impl Stage {
                 if !cx.core.bus.on(event, callback, once) {
                     cx.warn_once(QUEUE_FULL, "too many subscriptions; this one is ignored");
                 }
+                cx.subscribed();
             }
-            Command::Off { event, callback } => cx.core.bus.off(event, callback),
+            Command::Off { event, callback } => {
+                cx.core.bus.off(event, callback);
+                cx.subscribed();
+            }
             Command::Init(layer) => self.init(*layer, cx),
             Command::Identify(identity) => self.identify(*identity, cx),
             Command::Escalate { reason, context } => {
@@ -218,6 +228,11 @@ impl Stage {
             }
             // There is no call to end or mute.
             Stage::Stopped if matches!(command, Command::EndVoice | Command::Mute(_)) => return,
+            #[cfg(feature = "headless")]
+            Stage::Stopped if matches!(&command, Command::Headless(intent) if *intent != Intent::Connect) =>
+            {
+                return;
+            }
             Stage::Stopped => {
                 self.start_again(cx);
                 return self.call(command, by, cx);
@@ -252,6 +267,8 @@ impl Stage {
                 }
             }
             Command::Update(layer) => self.update(*layer, cx),
+            #[cfg(feature = "headless")]
+            Command::Headless(intent) => self.intent(intent, cx),
             // Taken by the caller.
             Command::Init(_)
             | Command::Identify(_)
@@ -340,7 +357,7 @@ impl Stage {
     }
 
     /// The panel's DOM and the session, at the first need.
-    fn mount(&mut self, cx: &mut Cx<'_>) {
+    pub fn mount(&mut self, cx: &mut Cx<'_>) {
         if let Stage::Launcher = self {
             *self = Stage::Panel(Box::new(Panel::mount(cx)));
         }
@@ -371,7 +388,7 @@ impl Stage {
         *self = Stage::Stopped;
         if forget {
             cx.forget();
-        } else if mounted {
+        } else if mounted && !cx.core.is_headless() {
             cx.core.record.open = false;
             cx.store();
         }

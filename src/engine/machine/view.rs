@@ -6,6 +6,7 @@ use super::panel::Panel;
 use super::stage::Stage;
 use super::voice::{Voice, may_talk};
 use crate::engine::config::Field;
+use crate::engine::text::Words;
 use crate::engine::view_model::{
     BannerView, CallView, ComposerView, LauncherView, PanelView, Tone, ViewModel,
 };
@@ -105,13 +106,7 @@ impl Panel {
     fn banner<'a>(&'a self, core: &'a Core) -> Option<BannerView<'a>> {
         let words = core.words;
         if let Some(code) = core.halt {
-            let text = match code {
-                "guest_not_allowed" => words.sign_in,
-                "identity_invalid" | "identity_mismatch" | "token_expired" | "token_invalid"
-                | "token_used" => words.identity_failed,
-                _ => words.not_available_here,
-            };
-            return Some(banner(Tone::Bad, text, None));
+            return Some(banner(Tone::Bad, refusal(code, words), None));
         }
         if let Some(limit) = &self.limit {
             return Some(match limit.until {
@@ -146,7 +141,7 @@ impl Panel {
     }
 
     /// The server has not answered more than once: worth words.
-    fn is_out(&self, core: &Core) -> bool {
+    pub fn is_out(&self, core: &Core) -> bool {
         let failures = self.link.backoff.failures();
         let stuck = !self.outbox.messages().is_empty();
         let connected = matches!(self.connection(core), "connected" | "realtime");
@@ -169,6 +164,17 @@ impl Panel {
         } else {
             "connecting"
         }
+    }
+}
+
+/// What the visitor reads where the server refuses for good.
+#[inline(always)]
+pub(super) fn refusal(code: &str, words: &Words) -> &'static str {
+    match code {
+        "guest_not_allowed" => words.sign_in,
+        "identity_invalid" | "identity_mismatch" | "token_expired" | "token_invalid"
+        | "token_used" => words.identity_failed,
+        _ => words.not_available_here,
     }
 }
 

@@ -105,7 +105,7 @@ static REASONS: [(&str, CallEnd); 18] = [
 ];
 
 /// The code of an end of our own.
-fn code(end: CallEnd) -> &'static str {
+pub(super) fn code(end: CallEnd) -> &'static str {
     REASONS.get(end as usize).map_or("", |(code, _)| *code)
 }
 

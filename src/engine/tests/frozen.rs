@@ -1,6 +1,6 @@
 //! Names that pages depend on. A change here is a change of the public API: CHANGELOG.md, EMBEDDING.md, npm types.
 
-use crate::engine::dialect::karta;
+use crate::engine::dialect::{headless, karta};
 use crate::engine::event::EventName;
 
 #[test]
@@ -36,4 +36,31 @@ fn readable_keys() {
         assert!(!karta::is_readable(key), "{key}");
     }
     assert_eq!(karta::FREE_FORM, ["attributes", "context"]);
+}
+
+/// Pages bring an npm package of any age.
+#[test]
+fn intents() {
+    let names: Vec<&str> = headless::INTENTS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names.join(" "), "connect stop retry confirmTool hear");
+}
+
+const TYPES: &str = include_str!("../../../www/npm/types.ts");
+
+/// What stands between the braces after this line of types.ts.
+fn declared(opening: &str) -> &'static str {
+    let (_, rest) = TYPES.split_once(opening).expect("it is declared");
+    rest.split_once("\n}").expect("it ends").0
+}
+
+#[test]
+fn npm_types_name_every_event() {
+    let events = declared("export interface Events {");
+    let names: Vec<&str> = events
+        .lines()
+        .filter_map(|line| line.trim().split_once(": "))
+        .map(|(name, _)| name.trim_matches('"').trim_end_matches("\":"))
+        .collect();
+    let own: Vec<&str> = EventName::ALL.iter().map(|(_, name)| *name).collect();
+    assert_eq!(names, own);
 }
