@@ -107,7 +107,7 @@ impl Stand {
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> Result<(), Failure> {
     let options = Options::read()?;
-    let provider = provider::start(ANSWER, &question()?).await?;
+    let provider = provider::start(ANSWER).await?;
     println!("| | |\n|---|---|");
     // Memory on a server that has held nothing before: what an allocator keeps of earlier sessions would hide what later ones take.
     let stand = Stand::start(&options, &provider).await?;
@@ -325,7 +325,8 @@ async fn chatting(links: Vec<Link>, server: &Process) -> Result<(), Failure> {
 
 /// From the last packet of a question to the first of the answer; the provider takes no time, so all of it is the server's.
 async fn answer_time(api: &Api, rounds: usize) -> Result<(), Failure> {
-    let question = packets(&question()?);
+    let (rate, pcm) = wav::read(QUESTION).ok_or("no question")?;
+    let question = packets(&Resampler::new(rate).push(&pcm));
     let silence = silence();
     let mut times = Vec::new();
     for _ in 0..rounds {
@@ -370,12 +371,6 @@ async fn until_empty(api: &Api, server: &Process) -> Result<(), Failure> {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Err("the server keeps connections that are gone".into())
-}
-
-/// Recorded speech, at 24 kHz.
-fn question() -> Result<Vec<i16>, Failure> {
-    let (rate, pcm) = wav::read(QUESTION).ok_or("no question")?;
-    Ok(Resampler::new(rate).push(&pcm))
 }
 
 fn packets(pcm: &[i16]) -> Vec<Vec<u8>> {

@@ -7,14 +7,18 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::post;
+use karta_server::voice::{Resampler, wav};
 use serde_json::json;
 
 /// One sentence, so that it is spoken without a seam.
 const SENTENCE_S: usize = 10;
 const RATE: usize = 24_000;
+const RECORDING: &[u8] = include_bytes!("../../../fixtures/voice/opening-hours.wav");
 
-/// Answers this text to everything, and speaks for ten seconds a sentence: these samples, again and again. Gives the base URL.
-pub async fn start(answer: &str, voice: &[i16]) -> std::io::Result<String> {
+/// Answers this text to everything, and speaks for ten seconds a sentence: the recording, again and again. Gives the base URL.
+pub async fn start(answer: &str) -> std::io::Result<String> {
+    let (rate, recording) = wav::read(RECORDING).expect("the recording is a WAV file");
+    let voice = Resampler::new(rate).push(&recording);
     let samples = voice.iter().cycle().take(RATE * SENTENCE_S);
     let sound: Vec<u8> = samples.flat_map(|sample| sample.to_le_bytes()).collect();
     let words: Vec<String> = answer
