@@ -130,7 +130,8 @@ impl Call {
     /// When [`Call::tick`] has something to do at the latest.
     pub fn deadline(&self, now: Instant) -> Instant {
         let listening = match self.turns.speaking() {
-            true => now + FRAME_TIME * 2,
+            // A turn that ends by packets that no longer come ends in time.
+            true => now + FRAME_TIME,
             false => now + Duration::from_millis(500),
         };
         self.next_frame.map_or(listening, |at| at.min(listening))

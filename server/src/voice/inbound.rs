@@ -2,7 +2,7 @@
 //! made sense; here a late one is dropped, a lost one is concealed, and a pause of the sender (DTX) is silence that nobody computes.
 
 use super::codec::{Decoder, duration};
-use super::{HEARD_RATE, Heard, Packet};
+use super::{FRAME_TIME, HEARD_RATE, Heard, Packet};
 use std::time::{Duration, Instant};
 
 /// Ticks of the RTP clock for one of our samples.
@@ -21,6 +21,8 @@ pub struct Inbound {
     next_time: u64,
     /// Until when it was told what there was to hear.
     given_until: Instant,
+    /// No packet has come for longer than [`STALL`].
+    paused: bool,
 }
 
 impl Inbound {
@@ -30,6 +32,7 @@ impl Inbound {
             last_seq: None,
             next_time: 0,
             given_until: now,
+            paused: false,
         }
     }
 
@@ -40,6 +43,7 @@ impl Inbound {
         self.fill_hole(packet, out);
         self.last_seq = Some(packet.seq);
         self.given_until = now;
+        self.paused = false;
         // Garbage lasts no time: the next packet's own time says what is missing.
         match self.decoder().decode(&packet.payload) {
             Some(pcm) => {
@@ -89,10 +93,11 @@ impl Inbound {
     /// whether it was silence, or the packet was late.
     pub fn tick(&mut self, now: Instant, out: &mut Vec<Heard>) {
         let missing = now.saturating_duration_since(self.given_until);
-        if missing < STALL {
+        if missing < if self.paused { FRAME_TIME * 2 } else { STALL } {
             return;
         }
-        let given = missing - STALL / 2;
+        self.paused = true;
+        let given = missing - FRAME_TIME;
         self.given_until += given;
         out.push(Heard::Nothing(given));
     }
@@ -165,6 +170,32 @@ mod tests {
         let (sound, silence) = durations(&out);
         assert_eq!(sound, 40);
         assert!((970..1_010).contains(&silence), "{silence} ms of silence");
+    }
+
+    #[test]
+    fn of_a_pause_without_packets_all_but_a_frame_is_told() {
+        let speech = packets(&tone(SPOKEN_RATE, 440.0, 100));
+        let start = Instant::now();
+        let mut inbound = Inbound::new(start);
+        let mut out = Vec::new();
+        let packet = Packet {
+            seq: 1,
+            time: 0,
+            payload: speech[0].clone(),
+        };
+        inbound.packet(&packet, start, &mut out);
+        let mut told = Duration::ZERO;
+        for ms in (20..=1_000).step_by(20) {
+            out.clear();
+            inbound.tick(start + Duration::from_millis(ms), &mut out);
+            for heard in &out {
+                if let Heard::Nothing(time) = heard {
+                    told += *time;
+                }
+            }
+            assert!(ms >= 120 || told.is_zero(), "a late packet is no pause");
+        }
+        assert!(told >= Duration::from_millis(960), "{told:?} of a second");
     }
 
     #[test]
