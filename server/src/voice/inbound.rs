@@ -93,13 +93,12 @@ impl Inbound {
     /// whether it was silence, or the packet was late.
     pub fn tick(&mut self, now: Instant, out: &mut Vec<Heard>) {
         let missing = now.saturating_duration_since(self.given_until);
-        if missing < if self.paused { FRAME_TIME * 2 } else { STALL } {
+        if missing < if self.paused { FRAME_TIME } else { STALL } {
             return;
         }
         self.paused = true;
-        let given = missing - FRAME_TIME;
-        self.given_until += given;
-        out.push(Heard::Nothing(given));
+        self.given_until += missing;
+        out.push(Heard::Nothing(missing));
     }
 }
 
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_pause_without_packets_all_but_a_frame_is_told() {
+    fn of_a_pause_without_packets_all_is_told() {
         let speech = packets(&tone(SPOKEN_RATE, 440.0, 100));
         let start = Instant::now();
         let mut inbound = Inbound::new(start);
@@ -195,7 +194,7 @@ mod tests {
             }
             assert!(ms >= 120 || told.is_zero(), "a late packet is no pause");
         }
-        assert!(told >= Duration::from_millis(960), "{told:?} of a second");
+        assert!(told >= Duration::from_millis(980), "{told:?} of a second");
     }
 
     #[test]
