@@ -21,7 +21,7 @@ pub struct Inbound {
     next_time: u64,
     /// Until when it was told what there was to hear.
     given_until: Instant,
-    /// No packet has come for longer than [`STALL`].
+    /// The visitor is silent: no packet has come for longer than [`STALL`], or the last came out of such a pause.
     paused: bool,
 }
 
@@ -40,10 +40,9 @@ impl Inbound {
         if self.last_seq.is_some_and(|last| packet.seq <= last) {
             return;
         }
-        self.fill_hole(packet, out);
+        self.paused = self.fill_hole(packet, out);
         self.last_seq = Some(packet.seq);
         self.given_until = now;
-        self.paused = false;
         // Garbage lasts no time: the next packet's own time says what is missing.
         match self.decoder().decode(&packet.payload) {
             Some(pcm) => {
@@ -62,15 +61,18 @@ impl Inbound {
         self.decoder.get_or_insert_default()
     }
 
-    fn fill_hole(&mut self, packet: &Packet, out: &mut Vec<Heard>) {
-        let Some(last) = self.last_seq else { return };
+    /// True: nothing is missing, the sender paused.
+    fn fill_hole(&mut self, packet: &Packet, out: &mut Vec<Heard>) -> bool {
+        let Some(last) = self.last_seq else {
+            return false;
+        };
         let hole = packet.time.saturating_sub(self.next_time);
         if hole > JUMP_MAX_TICKS {
-            return;
+            return false;
         }
         let hole = (hole / TICKS) as usize;
         if hole == 0 {
-            return;
+            return false;
         }
         let lost = packet.seq - last > 1;
         let concealed = if lost { hole.min(CONCEAL_MAX) } else { 0 };
@@ -87,6 +89,7 @@ impl Inbound {
             let copy = self.decoder().recover(&packet.payload);
             out.push(Heard::Sound(copy.unwrap_or_else(|| vec![0; copied])));
         }
+        !lost
     }
 
     /// Lets time pass: a sender that stops sending may be silent, and a turn must end all the same. The next packet's own time says
@@ -195,6 +198,22 @@ mod tests {
             assert!(ms >= 120 || told.is_zero(), "a late packet is no pause");
         }
         assert!(told >= Duration::from_millis(980), "{told:?} of a second");
+        // A packet now and then, as senders with DTX have them, is no end of the pause; two in a row are.
+        let heard_after = |inbound: &mut Inbound, seq: u64, ms: u64| {
+            let packet = Packet {
+                seq,
+                time: ms * 48,
+                payload: speech[0].clone(),
+            };
+            let mut out = Vec::new();
+            let at = start + Duration::from_millis(ms);
+            inbound.packet(&packet, at, &mut out);
+            out.clear();
+            inbound.tick(at + Duration::from_millis(40), &mut out);
+            out.len()
+        };
+        assert_eq!(heard_after(&mut inbound, 2, 1_000), 1, "still a pause");
+        assert_eq!(heard_after(&mut inbound, 3, 1_020), 0, "a late packet");
     }
 
     #[test]
