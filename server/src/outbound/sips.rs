@@ -3,20 +3,18 @@
 //! So this is a client of the parts that reqwest is made of, with its way to find a proxy and to trust a certificate.
 
 use super::{Trouble, USER_AGENT_NAME};
-use axum::body::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT};
+use hyper::header::{ACCEPT, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use hyper::http::uri::Scheme;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper::{HeaderMap, Method, Request, Uri};
+use hyper::{Request, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use serde_json::Value;
+use reqwest::{Body, Response};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,24 +22,28 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tower::Service;
-use url::Url;
 
 /// What is read at once, and the most that a head may have: a third of a second of sound.
 const BUFFER: usize = 16 * 1_024;
 
-#[derive(Clone)]
 pub struct Sips {
-    client: Client<HttpsConnector<Way>, Full<Bytes>>,
+    client: Client<HttpsConnector<Way>, Body>,
     proxies: Arc<Matcher>,
+    /// For proxies that are themselves spoken to by TLS or SOCKS.
+    other: reqwest::Client,
 }
 
 impl Sips {
-    /// `connect`: how long a connection may take.
-    pub fn new(connect: Duration) -> Result<Sips, String> {
-        Sips::through(Matcher::from_env(), connect)
+    /// `connect`: how long a connection may take. `other` is of [`super::client`].
+    pub fn new(other: reqwest::Client, connect: Duration) -> Result<Sips, String> {
+        Sips::through(Matcher::from_env(), other, connect)
     }
 
-    fn through(proxies: Matcher, connect: Duration) -> Result<Sips, String> {
+    fn through(
+        proxies: Matcher,
+        other: reqwest::Client,
+        connect: Duration,
+    ) -> Result<Sips, String> {
         let mut tcp = HttpConnector::new();
         tcp.set_connect_timeout(Some(connect));
         tcp.set_nodelay(true);
@@ -62,36 +64,37 @@ impl Sips {
             .pool_timer(TokioTimer::new())
             .http1_max_buf_size(BUFFER)
             .build(tls);
-        Ok(Sips { client, proxies })
+        Ok(Sips {
+            client,
+            proxies,
+            other,
+        })
     }
 
     /// Redirects are not followed: they are answers as any other.
-    pub async fn post(
-        &self,
-        url: &Url,
-        headers: &HeaderMap,
-        body: &Value,
-    ) -> Result<reqwest::Response, Trouble> {
-        let uri: Uri = url.as_str().parse().map_err(|_| Trouble::Other)?;
-        let mut request = Request::new(Full::from(body.to_string()));
-        *request.method_mut() = Method::POST;
-        let all = request.headers_mut();
-        all.extend(headers.clone());
-        all.insert(USER_AGENT, USER_AGENT_NAME);
-        all.insert(
-            CONTENT_TYPE,
-            hyper::header::HeaderValue::from_static("application/json"),
-        );
-        // A proxy that passes plain requests on reads its own header in each; to one that makes a tunnel it was said at the beginning.
-        if uri.scheme() == Some(&Scheme::HTTP)
-            && let Some(proxy) = self.proxies.intercept(&uri)
-            && let Some(auth) = proxy.basic_auth()
-        {
-            all.insert(PROXY_AUTHORIZATION, auth.clone());
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, Trouble> {
+        let request = request.build().map_err(|error| Trouble::from(&error))?;
+        let mut request: Request<Body> = request.try_into().map_err(|_| Trouble::Other)?;
+        let headers = request.headers_mut();
+        headers.insert(USER_AGENT, USER_AGENT_NAME);
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        if let Some(proxy) = self.proxies.intercept(request.uri()) {
+            if proxy.uri().scheme() != Some(&Scheme::HTTP) {
+                let request = request.try_into().map_err(|_| Trouble::Other)?;
+                let sent = self.other.execute(request).await;
+                return sent.map_err(|error| Trouble::from(&error));
+            }
+            // A proxy that passes plain requests on reads its own header in each; to one that makes a tunnel it was said at the beginning.
+            if request.uri().scheme() == Some(&Scheme::HTTP)
+                && let Some(auth) = proxy.basic_auth()
+            {
+                request
+                    .headers_mut()
+                    .insert(PROXY_AUTHORIZATION, auth.clone());
+            }
         }
-        *request.uri_mut() = uri;
         match self.client.request(request).await {
-            Ok(response) => Ok(response.map(reqwest::Body::wrap::<Incoming>).into()),
+            Ok(response) => Ok(response.map(Body::wrap::<Incoming>).into()),
             Err(error) if error.is_connect() => Err(Trouble::Connection),
             Err(_) => Err(Trouble::Other),
         }
@@ -121,9 +124,6 @@ impl Service<Uri> for Way {
         let Some(proxy) = self.proxies.intercept(&to) else {
             return Box::pin(async move { Ok(Wire::new(tcp.call(to).await?, false)) });
         };
-        if proxy.uri().scheme() != Some(&Scheme::HTTP) {
-            return Box::pin(async { Err("a proxy of this kind is not spoken to".into()) });
-        }
         if to.scheme() == Some(&Scheme::HTTP) {
             return Box::pin(
                 async move { Ok(Wire::new(tcp.call(proxy.uri().clone()).await?, true)) },
@@ -213,16 +213,20 @@ mod tests {
         (address, asked)
     }
 
-    async fn post(sips: &Sips, url: &str) -> Result<reqwest::Response, Trouble> {
-        let url = Url::parse(url).expect("a URL");
-        sips.post(&url, &HeaderMap::new(), &Value::Null).await
+    async fn post(sips: &Sips, url: &str) -> Result<Response, Trouble> {
+        sips.send(sips.other.post(url).json(&1)).await
+    }
+
+    fn straight() -> Sips {
+        let other = super::super::client(PATIENCE).expect("a client");
+        Sips::through(Matcher::builder().build(), other, PATIENCE).expect("a client")
     }
 
     fn proxied(proxy: &str) -> Sips {
         let proxies = Matcher::builder()
             .all(format!("http://ada:secret@{proxy}"))
             .build();
-        Sips::through(proxies, PATIENCE).expect("a client")
+        Sips::through(proxies, straight().other, PATIENCE).expect("a client")
     }
 
     #[tokio::test]
@@ -231,7 +235,7 @@ mod tests {
         let mut answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n").into_bytes();
         answer.resize(answer.len() + size, 7);
         let (address, _) = stand_in(answer).await;
-        let sips = Sips::new(PATIENCE).expect("a client");
+        let sips = straight();
         let response = post(&sips, &format!("http://{address}/"))
             .await
             .expect("an answer");
@@ -254,13 +258,26 @@ mod tests {
         let moved =
             b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n";
         let (address, asked) = stand_in(moved.to_vec()).await;
-        let sips = Sips::new(PATIENCE).expect("a client");
+        let sips = straight();
         let response = post(&sips, &format!("http://{address}/v1?x=1")).await;
         assert_eq!(response.expect("an answer").status(), 302);
         let asked = asked.await.expect("a request");
         assert!(asked.starts_with("POST /v1?x=1 HTTP/1.1\r\n"), "{asked}");
         assert!(asked.contains("user-agent: karta-server/"), "{asked}");
         assert!(asked.contains("content-type: application/json"), "{asked}");
+        let (address, asked) = stand_in(moved.to_vec()).await;
+        let response = post(&sips, &format!("http://ada:secret@{address}/")).await;
+        assert_eq!(response.expect("an answer").status(), 302);
+        let asked = asked.await.expect("a request").to_ascii_lowercase();
+        assert!(
+            asked.contains(
+                "authorization: basic ywrhonnly3jldA=="
+                    .to_ascii_lowercase()
+                    .as_str()
+            ),
+            "{asked}"
+        );
+        assert!(!asked.contains("ada:"), "{asked}");
         let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = nobody.local_addr().expect("an address");
         drop(nobody);

@@ -195,7 +195,7 @@ impl Peer {
             FormatParams {
                 min_p_time: Some(10),
                 use_inband_fec: Some(true),
-                // A visitor who says nothing sends nearly nothing: three packets a second instead of fifty (RFC 7587 3.1.3).
+                // A visitor who says nothing sends nearly nothing: five packets a second instead of fifty (RFC 7587 3.1.3).
                 use_dtx: Some(true),
                 ..FormatParams::default()
             },

@@ -39,11 +39,12 @@ pub struct VoiceConfig {
 }
 
 pub fn engine(config: VoiceConfig) -> Result<Engine, String> {
+    let client = outbound::client(CONNECT)?;
     let provider = Arc::new(Provider {
         transcriptions: endpoint(&config.base_url, "/audio/transcriptions")?,
         speech: endpoint(&config.base_url, "/audio/speech")?,
-        client: outbound::client(CONNECT)?,
-        sips: Sips::new(CONNECT)?,
+        sips: Sips::new(client.clone(), CONNECT)?,
+        client,
         headers: outbound::bearer(config.api_key.as_ref(), "OPENAI_API_KEY")?,
         config,
     });
@@ -186,7 +187,9 @@ impl TextToSpeech for Provider {
             "input": &words[..words.floor_char_boundary(WORDS_MAX_BYTES)],
             "response_format": "pcm",
         });
-        let response = in_time(self.sips.post(&self.speech, &self.headers, &body)).await?;
+        let request = self.client.post(self.speech.clone());
+        let request = request.headers(self.headers.clone()).json(&body);
+        let response = in_time(self.sips.send(request)).await?;
         refused(&response)?;
         let kind = outbound::kind(&response);
         if kind.starts_with("application/json") || kind.contains("mpeg") || kind.contains("ogg") {
