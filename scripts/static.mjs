@@ -34,7 +34,7 @@ export async function serveFiles(root, { port = 0, values, headers = () => ({}),
         const { host, key } = values();
         body = rewrite(body.toString(), url).replaceAll(PASTED_HOST, host).replaceAll(PASTED_KEY, key);
       }
-      response.writeHead(200, { "content-type": type, "cache-control": "no-store", ...headers(url) });
+      response.writeHead(200, { "content-type": type, "cache-control": "no-cache", ...headers(url) });
       response.end(request.method === "HEAD" ? undefined : body);
     } catch {
       response.writeHead(404, { "content-type": "text/plain; charset=utf-8" });

@@ -38,13 +38,19 @@ export function test(name, options, run) {
   tests.push({ name: `${path.basename(folder)}: ${name}`, folder, options, run });
 }
 
-/** `microphone`: a recording that is heard once in place of Chromium's own beeps; `device` false: a machine without any. */
-export async function launchBrowser({ microphone, device = true, flags = [] } = {}) {
-  const names = ["chromium-headless-shell", "chrome-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-  const found = process.env.CHROMIUM ?? names.flatMap((n) => process.env.PATH.split(":").map((dir) => path.join(dir, n))).find((file) => fs.existsSync(file));
+/**
+ * `microphone`: a recording that is heard once in place of Chromium's own beeps; `device` false: a machine without any; `keepsPages`: with the back-forward cache,
+ * which Playwright switches off and the headless shell has not: that takes the whole browser, which comes with its driver.
+ */
+export async function launchBrowser({ microphone, device = true, keepsPages = false, flags = [] } = {}) {
+  const shells = ["chromium-headless-shell", "chrome-headless-shell"];
+  const whole = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+  const find = (names) => names.flatMap((n) => process.env.PATH.split(":").map((dir) => path.join(dir, n))).find((file) => fs.existsSync(file));
+  const found = (keepsPages ? find(whole) : undefined) ?? process.env.CHROMIUM ?? find([...shells, ...whole]);
   if (!found) throw new Error("no Chromium: install it, or set CHROMIUM");
   return chromium.launch({
     executablePath: found,
+    ignoreDefaultArgs: keepsPages ? ["--disable-back-forward-cache"] : [],
     args: [
       ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
       "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",

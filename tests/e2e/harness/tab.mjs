@@ -116,8 +116,8 @@ class Tab {
     return name ? all.filter((e) => e.name === name) : all;
   }
 
-  async event(name, matches = () => true) {
-    return until(async () => (await this.events(name)).find(matches), async () => `event ${name} among ${JSON.stringify(await this.events())}`);
+  async event(name, matches = () => true, timeoutMs = undefined) {
+    return until(async () => (await this.events(name)).find(matches), async () => `event ${name} among ${JSON.stringify(await this.events())}`, timeoutMs);
   }
 
   probe() { return this.page.evaluate(() => window.e2eProbe); }

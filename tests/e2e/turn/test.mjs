@@ -1,6 +1,9 @@
 import { createHmac } from "node:crypto";
+import path from "node:path";
 import { assert, test, until } from "../harness.mjs";
+import { microphone } from "../harness/microphone.mjs";
 
+const QUESTION = path.resolve(import.meta.dirname, "../../../fixtures/voice/opening-hours.wav");
 const SECRET = "only-for-this-test";
 
 /** As if the visitor's network let nothing through but the relay; remembers every connection. */
@@ -24,6 +27,13 @@ const route = (page) => page.page.evaluate(async () => {
   const pair = stats.get(transport?.selectedCandidatePairId);
   const local = stats.get(pair?.localCandidateId);
   return { type: local?.candidateType, relay: local?.relayProtocol, state: pair?.state };
+});
+
+/** What has arrived of the agent's voice, as the browser counts it. */
+const heard = (page) => page.page.evaluate(async () => {
+  let energy = 0;
+  (await window.e2eRelayed.at(-1).getStats()).forEach((stat) => { if (stat.type === "inbound-rtp") energy += stat.totalAudioEnergy; });
+  return energy;
 });
 
 const credentials = (username) => ({ username, credential: createHmac("sha1", SECRET).update(username).digest("base64") });
@@ -56,6 +66,27 @@ for (const transport of ["udp", "tcp"]) {
     await page.sees("agent", "It came by the relay.");
     assert.equal(page.posts("/events").length, posts, "the message went by the channel");
     assert.match(turn.log(), /session \d+: realm <karta\.test> user <\d+:[0-9a-f]{16}>: incoming packet ALLOCATE processed, success/);
+  });
+}
+
+for (const transport of ["udp", "tcp"]) {
+  const spoken = { turn: { secret: SECRET, transports: [transport] }, model: true, agentArgs: ["--voice", "local"], timeoutMs: 120_000 };
+  test(`a call goes through a relay over ${transport.toUpperCase()}, in both directions`, spoken, async ({ tab, model }) => {
+    const page = await (await tab({ before: [onlyRelayed, microphone({ question: QUESTION })] })).load();
+    model.answers("We are open from eight to four.");
+    await page.listen();
+    await page.openPanel();
+    await page.voice.click();
+    await page.panel.locator('.call[data-state="listening"]').waitFor({ timeout: 60_000 });
+    await page.page.evaluate(() => window.e2eVoice.say("question"));
+    // A recogniser that shares the machine with other builds takes its time.
+    const { text } = await page.event("transcript", ({ role, final }) => role === "user" && final, 60_000);
+    assert.match(text, /opening hours/);
+    await until(async () => (await heard(page)) > 0.01, "audio energy to arrive", 60_000);
+    await page.sees("agent", "We are open from eight to four.", ["done"], 60_000);
+    const { type, relay } = await route(page);
+    assert.deepEqual({ type, relay }, { type: "relay", relay: transport });
+    assert.equal((await page.probe()).channels, 1, "the same connection all the while");
   });
 }
 

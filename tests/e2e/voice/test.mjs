@@ -237,6 +237,31 @@ test("a page that is left ends the call, and is clean when it comes back", voice
   assert.equal(await page.page.evaluate(() => window.e2eVoice.count), 1);
 });
 
+test("a page that the browser keeps comes back as it was, without the call", { ...voice, browser: { keepsPages: true } }, async ({ tab, model }) => {
+  const page = await (await tab(watched)).load();
+  model.answers(ANSWER);
+  await callUp(page);
+  await page.page.evaluate(() => {
+    window.e2eKept = [];
+    for (const type of ["pagehide", "pageshow"]) addEventListener(type, ({ persisted }) => window.e2eKept.push({ type, persisted, tracks: window.e2eVoice.tracks.map((track) => track.readyState), peers: window.e2ePeers.map((peer) => peer.connectionState) }));
+  });
+  await page.goto("/index.html?elsewhere");
+  // Nothing is loaded: the page is shown again.
+  await page.page.goBack({ waitUntil: "commit" });
+  const kept = await until(() => page.page.evaluate(() => window.e2eKept?.length === 2 && window.e2eKept), "the same page, kept and shown again");
+  assert.deepEqual(kept.map(({ type, persisted }) => ({ type, persisted })), [{ type: "pagehide", persisted: true }, { type: "pageshow", persisted: true }]);
+  // Told after the widget's own listener, and before the page is frozen.
+  assert.deepEqual([kept[0].tracks, kept[0].peers], [["ended"], ["closed"]], "no recording of who has left");
+  assert.equal((await page.event("voice:ended")).reason, "page");
+  await until(async () => (await page.probe()).channels === 2, "another channel");
+  await page.say("I am back");
+  await page.sees("agent", ANSWER, ["done"]);
+  assert.equal(await page.page.evaluate(() => window.e2eVoice.count), 1, "the microphone was asked for once");
+  await page.voice.click();
+  await until(async () => (await page.events("voice:started")).length === 2, "another call");
+  await shows(page, "listening");
+});
+
 test("a microphone that is unplugged ends the call with words", voice, async ({ tab, model }) => {
   const page = await (await tab(spoken)).load();
   await callUp(page);
