@@ -168,12 +168,27 @@ impl Stage {
     }
 
     pub fn hide(&mut self, cx: &mut Cx<'_>) {
-        *self = Stage::Hidden;
+        let before = std::mem::replace(self, Stage::Hidden);
         cx.core.deadline = None;
         cx.render();
+        if let Stage::Waiting(calls) = before {
+            for command in calls {
+                self.command(command, By::Page, cx);
+            }
+        }
     }
 
     fn command(&mut self, command: Command, by: By, cx: &mut Cx<'_>) {
+        // The order is the page's: what comes after a call that waits waits as well. A subscription does not, because what goes wrong
+        // meanwhile is told to it; unless the end of one is on its way, which would take this one with it.
+        if let Stage::Waiting(calls) = self
+            && !calls.is_empty()
+            && at_once(&command)
+            && (!matches!(command, Command::On { .. })
+                || calls.iter().any(|call| matches!(call, Command::Off { .. })))
+        {
+            return self.call(command, by, cx);
+        }
         match command {
             Command::On {
                 event,
@@ -366,6 +381,13 @@ impl Stage {
     /// `shutdown` keeps the visitor, `reset` forgets. Subscriptions stay: a page subscribes once and may start again.
     /// A reset also ends the login on the server.
     fn stop(&mut self, forget: bool, cx: &mut Cx<'_>) {
+        if let Stage::Waiting(calls) = self {
+            for command in std::mem::take(calls) {
+                if at_once(&command) {
+                    self.command(command, By::Page, cx);
+                }
+            }
+        }
         if let Stage::Panel(panel) = self {
             if forget {
                 panel.revoke(cx);
@@ -422,6 +444,15 @@ impl Stage {
             (_, Stage::Asleep(_) | Stage::Hidden | Stage::Stopped) => {}
         }
     }
+}
+
+/// Needs no config, and is done at once where nothing waits before it.
+fn at_once(command: &Command) -> bool {
+    use Command::{Escalate, Identify, Off, On};
+    matches!(
+        command,
+        On { .. } | Off { .. } | Identify(_) | Escalate { .. }
+    )
 }
 
 fn queue_full(cx: &mut Cx<'_>) {
