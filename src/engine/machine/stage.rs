@@ -232,8 +232,8 @@ impl Stage {
                 }
                 return;
             }
-            // The page has been told about its secret key.
-            Stage::Hidden if cx.core.layers.has_secret_key() => return,
+            // The page has been told about its secret key, or ends the widget itself.
+            Stage::Hidden if !cx.core.fetch.switched_off => return,
             Stage::Hidden => {
                 cx.warn_once(
                     ErrorCode::WidgetDisabledForAgent.as_str(),
@@ -381,12 +381,9 @@ impl Stage {
     /// `shutdown` keeps the visitor, `reset` forgets. Subscriptions stay: a page subscribes once and may start again.
     /// A reset also ends the login on the server.
     fn stop(&mut self, forget: bool, cx: &mut Cx<'_>) {
-        if let Stage::Waiting(calls) = self {
-            for command in std::mem::take(calls) {
-                if at_once(&command) {
-                    self.command(command, By::Page, cx);
-                }
-            }
+        // What waits is over; what needs no config is done.
+        if let Stage::Waiting(_) = self {
+            self.hide(cx);
         }
         if let Stage::Panel(panel) = self {
             if forget {

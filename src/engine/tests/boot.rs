@@ -1,7 +1,7 @@
 //! Boot, config, queue, phases, subscriptions.
 
 use super::fake::*;
-use crate::engine::command::{CallbackId, Command, Identity, Secret};
+use crate::engine::command::{CallbackId, Command};
 use crate::engine::config::Layer;
 use crate::engine::effect::{Effect, Focus, Reply, Timer};
 use crate::engine::event::EventName;
@@ -199,29 +199,6 @@ fn what_is_called_after_a_waiting_call_waits_as_well() {
     assert_eq!(
         (fast.event_names(), told(&fast)),
         (slow.event_names(), told(&slow))
-    );
-}
-
-#[test]
-fn who_the_visitor_becomes_after_a_message_does_not_send_it() {
-    let identify = || {
-        Command::Identify(Box::new(Identity {
-            user_id: Some("u1".into()),
-            identity_token: Some(Secret("f".repeat(64))),
-            ..Identity::default()
-        }))
-    };
-    let mut world = World::new(without_config());
-    world.call(Command::SendMessage("as a guest".into()));
-    world.call(identify());
-    world.reply_ok("/config", Reply::Config(Box::new(config())));
-    let mut fast = World::new(boot());
-    fast.call(Command::SendMessage("as a guest".into()));
-    fast.call(identify());
-    assert_eq!(world.lines(), fast.lines());
-    assert_eq!(
-        world.request("/auth/exchange").url,
-        fast.request("/auth/exchange").url
     );
 }
 
