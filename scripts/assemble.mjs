@@ -24,7 +24,12 @@ const STRIP = ["--strip-debug", "--strip-producers", "--strip-target-features"];
 /** Optimises one module and returns the names that wasm-opt shortened: {imports: [[module, name, short]], exports: [[name, short]]}. */
 function optimiseWasm(input, output) {
   const names = execFileSync("wasm-opt", [input, "-o", output, ...WASM_OPT], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
-  orderFunctions(output, output, STRIP);
+  // Which way to measure likeness is the better one differs from module to module.
+  const ways = [0.1, 1].map((common) => {
+    orderFunctions(output, `${output}.ordered`, common, STRIP);
+    return fs.readFileSync(`${output}.ordered`);
+  });
+  fs.writeFileSync(output, smallest(ways, (way) => compress(way, [[0, 9]])));
   return JSON.parse(names);
 }
 
@@ -106,8 +111,7 @@ async function loader(name, bundles, placeholders) {
 }
 
 /** The smaller of brotli's ways to write how far back a repetition lies, by [postfix bits, direct codes]: which one differs from file to file. */
-function compress(data) {
-  const ways = release ? [[0, 0], [0, 15], [2, 48]] : [[0, 0]];
+function compress(data, ways = release ? [[0, 0], [0, 6], [0, 9], [0, 12], [0, 15], [1, 24], [2, 48], [3, 120]] : [[0, 0]]) {
   const copies = ways.map(([postfix, direct]) => zlib.brotliCompressSync(data, { params: {
     [zlib.constants.BROTLI_PARAM_QUALITY]: release ? 11 : 4,
     [zlib.constants.BROTLI_PARAM_LGWIN]: 22,
@@ -115,7 +119,13 @@ function compress(data) {
     [zlib.constants.BROTLI_PARAM_NPOSTFIX]: postfix,
     [zlib.constants.BROTLI_PARAM_NDIRECT]: direct,
   } }));
-  return copies.reduce((best, copy) => (copy.length < best.length ? copy : best));
+  return smallest(copies, (copy) => copy);
+}
+
+/** Of several buffers the one whose `measured` is the shortest. */
+function smallest(list, measured) {
+  const lengths = list.map((item) => measured(item).length);
+  return list[lengths.indexOf(Math.min(...lengths))];
 }
 
 /** Writes a file with its two compressed copies and notes the sizes. */

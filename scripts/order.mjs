@@ -6,19 +6,19 @@ import fs from "node:fs";
 /** Bytes that are looked at together. */
 const GRAM = 4;
 
-/** Writes `input` to `output` with its functions in a better order. `flags`: what else wasm-opt does. */
-export function orderFunctions(input, output, flags) {
+/** Writes `input` to `output` with its functions in a better order. `common`: what a byte that all have is worth; `flags`: what else wasm-opt does. */
+export function orderFunctions(input, output, common, flags) {
   const module = fs.readFileSync(input);
   const { imported, bodies } = functionsOf(module);
   // wasm-opt knows how to order by name, so each function is named by its place.
   const named = `${output}.named`;
-  fs.writeFileSync(named, withNames(module, imported, chain(bodies)));
+  fs.writeFileSync(named, withNames(module, imported, chain(bodies, common)));
   execFileSync("wasm-opt", [named, "-o", output, "--reorder-functions-by-name", ...flags], { stdio: ["ignore", "ignore", "inherit"] });
   fs.rmSync(named);
 }
 
 /** From the longest on, one function after the other, each the one most like the last. Rare bytes count for more. */
-function chain(bodies) {
+function chain(bodies, common) {
   const grams = bodies.map((body) => {
     const set = new Set();
     for (let at = 0; at + GRAM <= body.length; at += 1) set.add(body.readUInt32LE(at));
@@ -26,7 +26,7 @@ function chain(bodies) {
   });
   const holders = new Map();
   grams.forEach((set, at) => set.forEach((gram) => (holders.get(gram) ?? holders.set(gram, []).get(gram)).push(at)));
-  const worth = new Map([...holders].map(([gram, list]) => [gram, Math.log(bodies.length / list.length) + 0.1]));
+  const worth = new Map([...holders].map(([gram, list]) => [gram, Math.log(bodies.length / list.length) + common]));
   const whole = grams.map((set) => [...set].reduce((sum, gram) => sum + worth.get(gram), 0));
   const left = new Set(bodies.keys());
   const order = [];
