@@ -58,7 +58,7 @@
   /** Calls that wait for the engine. @type {unknown[][]} */
   const queue = [];
   /** Calls that a restarted engine needs again: who the page is, and who listens. @type {unknown[][]} */
-  const lasting = [];
+  let lasting = [];
   const LASTING = /^(init|identify|on|once|off|update)$/;
   const MAX_CALLS = 1000;
   let full = false;
@@ -73,15 +73,19 @@
       /** @type {unknown[]} */
       const args = [];
       for (let i = 0; i < call.length && i < 4; i++) args[i] = call[i];
-      const lasts = typeof args[0] == "string" && LASTING.test(args[0]);
-      if (lasts && lasting.length < MAX_CALLS) lasting.push(args);
+      const [name, event, callback] = args;
+      const lasts = typeof name == "string" && LASTING.test(name);
+      if (name === "off") lasting = lasting.filter((call) => call[1] !== event || (callback && call[2] !== callback));
+      // Whoever the tag and the calls name, the visitor is nobody from here on, also after a restart.
+      else if (name === "reset") lasting.push(["identify"]);
+      else if (lasts && lasting.length < MAX_CALLS) lasting.push(args);
       if (panel) {
         panel.karta_call(args);
         pump();
       } else if (queue.length < MAX_CALLS) {
         queue.push(args);
         if (!lasts) loadPanel();
-        else if (args[0] === "init") launch();
+        else if (name === "init") launch();
       } else if (!full) {
         full = true;
         warn("queue_full", "more than 1,000 calls wait; later ones are dropped.");
@@ -118,6 +122,8 @@
 
   // ---- Loading -----------------------------------------------------------------------------------------------------
 
+  /** Nothing starts by itself any more. */
+  let calm = false;
   /** Failures and crashes so far. Part of the module's address: an instance that failed is never used again. */
   let spoiled = 0;
 
@@ -131,13 +137,16 @@
   };
 
   const failed = () => {
-    if (spoiled++) return;
-    try {
-      new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]));
-      warn("load_failed", `a file of the widget did not load from ${src.origin}. Check the network, ad blockers and CSP (script-src, connect-src).`);
-    } catch {
-      warn("wasm_blocked", "this page's CSP forbids WebAssembly. Add 'wasm-unsafe-eval' to script-src.");
-    }
+    if (!spoiled++)
+      try {
+        new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]));
+        warn("load_failed", `a file of the widget did not load from ${src.origin}. Check the network, ad blockers and CSP (script-src, connect-src).`);
+      } catch {
+        calm = true;
+        warn("wasm_blocked", "this page's CSP forbids WebAssembly. Add 'wasm-unsafe-eval' to script-src.");
+      }
+    // The button comes as soon as the network lets it, and what waits is not forgotten.
+    if (!calm) setTimeout(() => (queue[0] ? loadPanel() : launch()), 1000 << Math.min(spoiled, 6));
   };
 
   /** The launcher bundle: it draws the button, and makes every host that the engine asks for. Kept as long as it is sound: it knows what it has drawn. @type {Promise<any> | undefined} */
@@ -166,8 +175,6 @@
   /** @type {HTMLElement | undefined} */
   let host;
   let unwatch = noop;
-  /** Nothing starts by itself any more. */
-  let calm = false;
 
   const inits = () => queue.filter((call) => call[0] === "init").map((call) => call[1]);
 

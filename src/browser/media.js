@@ -70,17 +70,20 @@ const ask = async (id, exact) => {
       audio: { deviceId: exact && { exact }, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
     });
     const [track] = stream.getTracks();
-    // The call ended while the visitor was asked.
-    if (wanted != id) return track.stop();
+    // The call ended while the visitor was asked, or another one is wanted by now.
+    if (wanted != id || (exact && exact != choice.value)) return track.stop();
     mic?.stop();
     mic = track;
     track.enabled = !muted;
     track.onended = () => tell(5, id);
-    track.onmute = track.onunmute = () => tell(6 + +track.muted, id);
+    const held = () => tell(6 + +track.muted, id);
+    track.onmute = track.onunmute = held;
     mediaDevices.addEventListener("devicechange", list);
     sender?.replaceTrack(track).catch(noop);
     listen(0, stream);
     tell(4, id);
+    // A phone call may have it already.
+    held();
   } catch (/** @type {any} */ { name }) {
     if (wanted == id) tell(REFUSALS[name] ?? 3, id);
   }
@@ -114,6 +117,8 @@ export const hush = (on) => {
 };
 
 export const play = () => {
+  // A phone call has stopped both.
+  context?.resume().catch(noop);
   sound?.play().catch(({ name }) => name == "NotAllowedError" && tell(8, wanted));
 };
 
@@ -147,7 +152,7 @@ const wave = new Uint8Array(1024);
 /** Loudness from 0 to 1, as people feel it. @param {AnalyserNode} ear */
 const level = (ear) => {
   ear.getByteTimeDomainData(wave);
-  return Math.sqrt(Math.max(...wave) / 128 - 1);
+  return Math.sqrt(Math.max(128, ...wave) / 128 - 1);
 };
 
 /** The answer to a restart says only what is new of the answer to the offer. @param {RTCPeerConnection} peer @param {string} sdp */

@@ -22,6 +22,7 @@ impl Panel {
             }
         }
         self.wake_peer(cx);
+        self.voice.pause(0);
         cx.render();
         self.drive(cx);
     }

@@ -1,7 +1,7 @@
 //! `GET /config`: asked, awaited for a moment, asked again; and what phase follows from its answer.
 
 use super::core::Cx;
-use super::stage::Stage;
+use super::stage::{SWITCHED_OFF, Stage};
 use super::verdict::{Verdict, judge};
 use crate::engine::config::{Field, Layer, Source};
 use crate::engine::effect::{Body, Effect, Expect, Failure, Method, Reply, Timer};
@@ -123,9 +123,8 @@ impl Stage {
         self.hide(cx);
         cx.run(Effect::Unmount);
         let code = ErrorCode::WidgetDisabledForAgent.as_str();
-        let words = "the widget is switched off for this agent: its owner can switch it on";
-        cx.warn_once(code, words);
-        cx.fail(code, words, "");
+        cx.warn_once(code, SWITCHED_OFF);
+        cx.fail(code, SWITCHED_OFF, "");
     }
 }
 

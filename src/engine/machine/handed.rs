@@ -8,7 +8,7 @@ use super::peer::absolute;
 use super::voice::reason;
 use crate::engine::config::Field;
 use crate::engine::effect::{Body, Effect, Failure, Id, Millis};
-use crate::engine::limits::PEER_GOOD_MS;
+use crate::engine::limits::{CALL_RETRY_MS, PEER_GOOD_MS, RESTART_DEADLINE_MS};
 use crate::engine::raw::Raw;
 use crate::engine::realtime::{Adapter, BUILT, Order, Out, Tree, engine};
 use crate::engine::session::ice::servers;
@@ -24,6 +24,8 @@ pub(super) struct Handed {
     /// Where the server's side is ended.
     location: Option<String>,
     since: Millis,
+    /// The path has broken: by when another is made, unless something comes by this one.
+    shaken: Option<Millis>,
     /// Typed before the engine could take it.
     typed: String,
 }
@@ -92,6 +94,7 @@ impl Panel {
             adapter: Adapter::new(engine, name),
             location: None,
             since: cx.now,
+            shaken: None,
             typed: String::new(),
         }));
         cx.run(Effect::OpenPeer {
@@ -124,11 +127,20 @@ impl Panel {
         cx.run(Effect::AnswerPeer { id, sdp });
     }
 
-    /// The engine does not take the call.
+    /// The engine does not take the call; or nobody was reached, which a call that was under way waits for.
     pub fn call_refused(&mut self, id: Id, failure: &Failure, cx: &mut Cx<'_>) {
-        if self.handed(id).is_some() {
+        if self.handed(id).is_some() && !(failure.status == 0 && self.call_again(cx)) {
             self.end_call(reason(&failure.code), cx);
         }
+    }
+
+    /// Another connection in a moment, for a call that was under way. False: it never was.
+    fn call_again(&mut self, cx: &mut Cx<'_>) -> bool {
+        let begun = self.voice.pause(cx.now + CALL_RETRY_MS);
+        if begun {
+            self.close_handed(cx);
+        }
+        begun
     }
 
     pub fn handed_opened(&mut self, id: Id, cx: &mut Cx<'_>) {
@@ -139,17 +151,32 @@ impl Panel {
         }
     }
 
-    /// The path broke, or the engine went. A call that was under way is tried once more; the server knows whether there is still an engine.
+    /// The path broke. Most heal by themselves, and an engine knows no restart.
+    pub fn handed_shaken(&mut self, id: Id, cx: &mut Cx<'_>) {
+        let by = cx.now + RESTART_DEADLINE_MS;
+        if let Some(handed) = self.handed(id) {
+            handed.shaken.get_or_insert(by);
+        }
+    }
+
+    /// The path has had its time to heal.
+    pub fn mend_handed(&mut self, cx: &mut Cx<'_>) {
+        let late = |handed: &Handed| handed.shaken.is_some_and(|by| cx.now >= by);
+        if self.handed.get().is_some_and(late) {
+            self.close_handed(cx);
+        }
+    }
+
+    /// The engine went, or the path is given up. A call that was under way is tried again; the server knows whether there is still an engine.
     pub fn handed_closed(&mut self, id: Id, cx: &mut Cx<'_>) {
         let now = cx.now;
         let Some(handed) = self.handed(id) else {
             return;
         };
         let open = handed.open;
-        let good = open && now.saturating_sub(handed.since) >= PEER_GOOD_MS / 4;
-        if good {
+        if open && now.saturating_sub(handed.since) >= PEER_GOOD_MS / 4 {
             self.close_handed(cx);
-        } else {
+        } else if open || !self.call_again(cx) {
             self.end_call(if open { "engine" } else { "connection" }, cx);
         }
     }
@@ -165,6 +192,7 @@ impl Panel {
     pub fn engine_frame(&mut self, id: Id, frame: &Raw, cx: &mut Cx<'_>) {
         let now = cx.now;
         if let Some(handed) = self.handed(id) {
+            handed.shaken = None;
             let out = handed.adapter.frame(frame, now);
             self.carry_out(id, out, cx);
             self.pass_on(cx);

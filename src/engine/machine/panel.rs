@@ -102,7 +102,7 @@ impl Panel {
                 self.peer_closed(id, cx);
             }
             Msg::PeerShaken { id } => {
-                self.handed_closed(id, cx);
+                self.handed_shaken(id, cx);
                 self.peer_shaken(id, cx);
             }
             Msg::Mic { id, news } => self.mic_news(id, news, cx),

@@ -235,11 +235,7 @@ impl Stage {
             // The page has been told about its secret key, or ends the widget itself.
             Stage::Hidden if !cx.core.fetch.switched_off => return,
             Stage::Hidden => {
-                cx.warn_once(
-                    ErrorCode::WidgetDisabledForAgent.as_str(),
-                    "the widget is switched off for this agent, so this call does nothing",
-                );
-                return;
+                return cx.warn_once(ErrorCode::WidgetDisabledForAgent.as_str(), SWITCHED_OFF);
             }
             // There is no call to end or mute.
             Stage::Stopped if matches!(command, Command::EndVoice | Command::Mute(_)) => return,
@@ -451,6 +447,10 @@ fn at_once(command: &Command) -> bool {
         On { .. } | Off { .. } | Identify(_) | Escalate { .. }
     )
 }
+
+/// Why nothing is drawn, and a call does nothing.
+pub(super) const SWITCHED_OFF: &str =
+    "the widget is switched off for this agent: its owner can switch it on";
 
 fn queue_full(cx: &mut Cx<'_>) {
     cx.warn_once(

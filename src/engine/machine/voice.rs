@@ -42,6 +42,8 @@ pub(super) struct Call {
     pub seconds: u64,
     /// Until when the line may be missing.
     deadline: Millis,
+    /// Not before then is another engine's line made.
+    again: Millis,
     /// What an `error` frame has said about the end that follows it.
     refusal: &'static str,
     /// The state that was told last.
@@ -140,6 +142,13 @@ impl Voice {
         self.call().is_some()
     }
 
+    /// No other line before then. False: the agent has never listened.
+    pub fn pause(&mut self, until: Millis) -> bool {
+        let Voice::On(call) = self else { return false };
+        call.again = until;
+        call.since.is_some()
+    }
+
     /// Where the agent is heard: what it writes needs no other voice.
     pub fn is_talking(&self) -> bool {
         self.call()
@@ -171,6 +180,7 @@ impl Panel {
             since: None,
             seconds: 0,
             deadline: Millis::MAX,
+            again: 0,
             refusal: code(CallEnd::Failed),
             told: "",
         });
@@ -289,7 +299,12 @@ impl Panel {
             // Another microphone was wanted: the one before goes on.
             MicNews::Refused(why) => cx.announce(cx.core.words.why(why).unwrap_or_default()),
             MicNews::Ended => self.end_call(code(CallEnd::Lost), cx),
-            MicNews::Held(held) => call.held = held,
+            // What took the microphone has stopped the sound as well.
+            MicNews::Held(held) => {
+                if std::mem::replace(&mut call.held, held) {
+                    cx.run(Effect::Hear);
+                }
+            }
             MicNews::SoundBlocked => call.blocked = true,
         }
         cx.render();
@@ -348,7 +363,9 @@ impl Panel {
             cx.render();
         }
         if let (Phase::Waiting, None, Line::Handed) = (call.phase, line, call.line) {
-            self.open_handed(cx);
+            if cx.now >= call.again {
+                self.open_handed(cx);
+            }
         } else if let (Phase::Waiting, Some(peer)) = (call.phase, line) {
             call.phase = Phase::Calling(peer);
             let muted = call.muted;
@@ -420,6 +437,7 @@ impl Panel {
 
     pub fn call_ticks(&mut self, cx: &mut Cx<'_>) {
         self.order(Order::Tick, cx);
+        self.mend_handed(cx);
         let Voice::On(call) = &mut self.voice else {
             return;
         };

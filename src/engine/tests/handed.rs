@@ -7,7 +7,9 @@ use crate::engine::command::Command;
 use crate::engine::effect::{Body, Effect, Id, Method, Reply};
 use crate::engine::event::EventName;
 use crate::engine::machine::{Boot, MicNews, Msg};
-use karta_protocol::{EventType, Features, RealtimeLine, SessionEvent, WidgetConfig};
+use karta_protocol::{
+    DATA_CHANNEL_LABEL, EventType, Features, RealtimeLine, SessionEvent, WidgetConfig,
+};
 use serde_json::{Value, json};
 
 const CALL: &str = "/sessions/s_1/call";
@@ -327,7 +329,10 @@ fn a_refusal_has_its_own_words_and_text_goes_on() {
 fn an_engine_that_goes_at_once_is_not_called_again_and_one_that_was_there_is() {
     let (mut world, id) = talking(RealtimeLine::Pipecat);
     world.advance(1_000);
-    world.send(Msg::PeerShaken { id });
+    world.send(Msg::PeerClosed {
+        id,
+        reason: "channel_closed",
+    });
     assert_eq!(reason(&world), "engine");
 
     let (mut world, id) = talking(RealtimeLine::Pipecat);
@@ -350,6 +355,105 @@ fn an_engine_that_goes_at_once_is_not_called_again_and_one_that_was_there_is() {
         id,
         reason: "failed",
     });
+    assert_eq!(reason(&world), "connection");
+}
+
+/// A second call of a call that was under way is asked for; its peer.
+fn another(world: &mut World, before: Id) -> Id {
+    let mut opened = world.effects().iter().rev();
+    let again = opened.find_map(|effect| match effect {
+        Effect::OpenPeer { id, channel, .. } if *channel != DATA_CHANNEL_LABEL => Some(*id),
+        _ => None,
+    });
+    let again = again.expect("another call");
+    assert_ne!(again, before);
+    offered(world, again);
+    again
+}
+
+#[test]
+fn a_path_that_breaks_may_heal_by_itself_and_is_replaced_if_it_does_not() {
+    // At any age of the call: it is the network that went, and not the engine.
+    for age in [1_000, 60_000] {
+        let (mut world, id) = talking(RealtimeLine::OpenAi);
+        world.advance(age);
+        world.forget_effects();
+        world.send(Msg::PeerShaken { id });
+        world.advance(1_000);
+        frame(&mut world, id, json!({"type": "rate_limits.updated"}));
+        world.advance(5_000);
+        let closed = |world: &World| world.count(|effect| *effect == Effect::ClosePeer(id));
+        assert_eq!(closed(&world), 0, "it has healed");
+        world.send(Msg::PeerShaken { id });
+        world.advance(3_000);
+        assert_eq!(closed(&world), 1);
+        let again = another(&mut world, id);
+        world.reply_ok(CALL, answer_sdp());
+        world.send(Msg::ChannelOpened { id: again });
+        frame(&mut world, again, json!({"type": "session.created"}));
+        assert_eq!(reason(&world), Value::Null);
+        assert_eq!(
+            world.heard(EventName::VoiceStarted).len(),
+            0,
+            "the same call"
+        );
+    }
+}
+
+#[test]
+fn a_call_waits_for_the_network_and_comes_back_with_it() {
+    let (mut world, id) = talking(RealtimeLine::OpenAi);
+    world.advance(20_000);
+    world.forget_effects();
+    world.send(Msg::PeerShaken { id });
+    world.advance(3_000);
+    let mut last = another(&mut world, id);
+    // No request gets through: one attempt a second, not one after the other.
+    for _ in 0..5 {
+        world.reply_err(CALL, network());
+        assert_eq!(reason(&world), Value::Null);
+        world.forget_effects();
+        world.advance(500);
+        assert_eq!(
+            world.count(|effect| matches!(effect, Effect::OpenPeer { .. })),
+            0
+        );
+        world.advance(1_500);
+        last = another(&mut world, last);
+    }
+    // The browser knows that the network is back: at once.
+    world.reply_err(CALL, network());
+    world.forget_effects();
+    world.send(Msg::Online);
+    let again = another(&mut world, last);
+    world.reply_ok(CALL, answer_sdp());
+    // A path that never came is tried again, too.
+    world.forget_effects();
+    world.send(Msg::PeerClosed {
+        id: again,
+        reason: "failed",
+    });
+    world.advance(2_000);
+    let last = another(&mut world, again);
+    world.reply_ok(CALL, answer_sdp());
+    world.send(Msg::ChannelOpened { id: last });
+    frame(&mut world, last, json!({"type": "session.created"}));
+    assert_eq!(reason(&world), Value::Null);
+
+    // And not for ever.
+    world.advance(20_000);
+    world.forget_effects();
+    world.send(Msg::PeerShaken { id: last });
+    world.advance(3_000);
+    let mut last = last;
+    for _ in 0..20 {
+        if reason(&world) != Value::Null {
+            break;
+        }
+        last = another(&mut world, last);
+        world.reply_err(CALL, network());
+        world.advance(2_000);
+    }
     assert_eq!(reason(&world), "connection");
 }
 

@@ -29,3 +29,29 @@ test("a wrong answer in place of the launcher's wasm is one warning and no excep
   await page.page.locator('karta-root [part~="panel"]').waitFor();
   assert.equal(page.takeComplaints(/load_failed/).length, 0);
 });
+
+for (const kind of ["js", "wasm"]) {
+  test(`the launcher's ${kind} is lost twice: the button comes by itself, and one warning says why it is late`, { network: true }, async ({ tab }) => {
+    const page = await tab();
+    let lost = 0;
+    await page.page.route(`**/launcher-*.${kind}`, (route) => (lost++ < 2 ? route.abort() : route.continue()));
+    await page.load();
+    assert.equal(page.takeComplaints(/load_failed/).length, 1);
+    await page.openPanel();
+    await page.say("How much does shipping to Ireland cost?");
+    await page.sees("agent", "4.50");
+  });
+}
+
+test("what a page has asked for while a file was missing happens when it is there", { network: true }, async ({ tab }) => {
+  const page = await tab();
+  let lost = 0;
+  await page.page.route("**/panel-*.wasm", (route) => (lost++ < 2 ? route.abort() : route.continue()));
+  await page.goto();
+  await page.page.evaluate(() => window.karta("sendMessage", "How much does shipping to Ireland cost?"));
+  await until(() => page.posts("/events").length, "the message to be sent");
+  assert.equal(page.takeComplaints(/load_failed/).length, 1);
+  await page.openPanel();
+  await page.sees("agent", "4.50");
+  assert.equal(page.posts("/events").length, 1);
+});

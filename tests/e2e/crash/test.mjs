@@ -73,6 +73,60 @@ test("a crash does not cost a verified user the login, though the user token wor
   assert.ok(!kept.includes("eyJ"), "no token is in storage");
 });
 
+/** Who the page says the visitor is: by the tag, by a call, with the settings. */
+const SAYINGS = {
+  tag: { rewrite: (html, who) => html.replace("data-embed-key", `data-user-id="${who.userId}" data-identity-token="${who.identityToken}" data-embed-key`), say: () => {} },
+  identify: { rewrite: (html) => html, say: (who) => window.karta("identify", who) },
+  init: { rewrite: (html) => html, say: (who) => window.karta("init", who) },
+};
+for (const [way, { rewrite, say }] of Object.entries(SAYINGS)) {
+  const ada = {};
+  test(`who has logged out is not brought back by a crash: said by ${way}`, { model: true, rewrite: (html) => rewrite(html, ada) }, async (world) => {
+    const { proof } = await backend(world);
+    Object.assign(ada, { userId: "ada", identityToken: proof("ada") });
+    const tab = await (await world.tab()).load();
+    await tab.page.evaluate(say, ada);
+    await tab.openPanel();
+    await tab.say("My order is 1815");
+    await tab.sees("agent", "You said: My order is 1815");
+    await tab.page.evaluate(() => {
+      window.karta("reset");
+      window.karta("open");
+    });
+    await tab.say("Who am I?");
+    await tab.sees("agent", "You said: Who am I?");
+    assert.equal(tab.posts("/auth/exchange").length, 1);
+    await crash(tab);
+    assert.equal(tab.takeComplaints(/internal: the widget restarts/).length, 1);
+    await tab.sees("agent", "You said: Who am I?");
+    await tab.say("And now?");
+    await tab.sees("agent", "You said: And now?");
+    assert.equal(tab.posts("/auth/exchange").length, 1, "nobody was logged in again");
+    assert.ok(!JSON.stringify(await tab.conversation()).includes("1815"));
+  });
+}
+
+test("who has unsubscribed stays so over a crash, however often", async ({ tab }) => {
+  const page = await (await tab()).load();
+  await page.page.evaluate(() => {
+    window.heard = [];
+    const [left, stays] = [() => window.heard.push("left"), () => window.heard.push("stays")];
+    // As an app with routes does: more often than calls are kept.
+    for (let i = 0; i < 1500; i += 1) {
+      window.karta("on", "message:sent", left);
+      window.karta("off", "message:sent", left);
+    }
+    window.karta("on", "message:sent", stays);
+  });
+  await page.openPanel();
+  await crash(page);
+  assert.equal(page.takeComplaints(/internal: the widget restarts/).length, 1);
+  await page.panel.waitFor();
+  await page.say("Are you there?");
+  await until(async () => (await page.page.evaluate(() => window.heard)).length, "the subscriber");
+  assert.deepEqual(await page.page.evaluate(() => window.heard), ["stays"]);
+});
+
 test("after three crashes in a minute the button is left, and a press tries again", async ({ tab }) => {
   const page = await (await tab({ before: watchTimers })).load();
   await page.openPanel();

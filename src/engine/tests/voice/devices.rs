@@ -89,11 +89,14 @@ fn phone_call_holds_the_microphone() {
         news: MicNews::Held(true),
     });
     assert_eq!(shown(&world), Some("muted"));
+    let heard = |world: &World| world.count(|effect| *effect == Effect::Hear);
+    assert_eq!(heard(&world), 0);
     world.send(Msg::Mic {
         id,
         news: MicNews::Held(false),
     });
     assert_eq!(shown(&world), Some("listening"));
+    assert_eq!(heard(&world), 1, "it has stopped the sound, too");
 }
 
 #[test]
