@@ -8,6 +8,7 @@ use super::stream::Stream;
 use super::voice::PAGE;
 use crate::engine::effect::{Body, Effect, Expect, Method, Timer};
 use crate::engine::limits::STREAM_QUIET_MS;
+use crate::engine::realtime::BUILT;
 
 impl Panel {
     pub fn network_is_back(&mut self, cx: &mut Cx<'_>) {
@@ -22,7 +23,9 @@ impl Panel {
             }
         }
         self.wake_peer(cx);
-        self.voice.pause(0);
+        if BUILT {
+            self.voice.pause(0);
+        }
         cx.render();
         self.drive(cx);
     }

@@ -362,7 +362,7 @@ impl Panel {
             self.log.drop_captions();
             cx.render();
         }
-        if let (Phase::Waiting, None, Line::Handed) = (call.phase, line, call.line) {
+        if let (true, Phase::Waiting, None, Line::Handed) = (BUILT, call.phase, line, call.line) {
             if cx.now >= call.again {
                 self.open_handed(cx);
             }
@@ -437,7 +437,9 @@ impl Panel {
 
     pub fn call_ticks(&mut self, cx: &mut Cx<'_>) {
         self.order(Order::Tick, cx);
-        self.mend_handed(cx);
+        if BUILT {
+            self.mend_handed(cx);
+        }
         let Voice::On(call) = &mut self.voice else {
             return;
         };
