@@ -1,5 +1,8 @@
 # Installs what is missing, and nothing else. Sourced by build.sh.
 
+# Where Debian's Rust is. tests/scripts.mjs has it elsewhere.
+SYSTEM_RUST=/usr
+
 # apt_install WHY PACKAGE…   only where it can work without asking; anyone else gets the line to type.
 apt_install() {
   local why=$1 sudo=
@@ -57,9 +60,9 @@ need_wasm_target() {
   elif [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ]; then
     return
   fi
-  [ -e /usr/lib/rustlib/wasm32-unknown-unknown ] || apt_install "the wasm target" rustc-web cargo-web rust-web-src rust-web-llvm lld-22
+  [ -e "$SYSTEM_RUST/lib/rustlib/wasm32-unknown-unknown" ] || apt_install "the wasm target" rustc-web cargo-web rust-web-src rust-web-llvm lld-22
   # PATH, not only RUSTC: else rustup's rustdoc would run the doctests.
-  export PATH="/usr/bin:$PATH" RUSTUP_TOOLCHAIN=
+  export PATH="$SYSTEM_RUST/bin:$PATH" RUSTUP_TOOLCHAIN=
   unset RUSTUP_TOOLCHAIN
 }
 
@@ -124,8 +127,15 @@ need_tools() { # need_tools NAMES CARGO-FLAG…   Debug builds: the quickest to 
   done
 }
 
-# The tests' browser: sets CHROMIUM and CHROMEDRIVER. Best the headless shell: the same engine without the windows around it, which takes half of the processor time.
+# The tests' browser.
 need_browser() {
+  find_browser && return
+  install_browser
+  find_browser || die "Chromium or its driver could not be installed"
+}
+
+# Sets CHROMIUM and CHROMEDRIVER. Best the headless shell: the same engine without the windows around it, which takes half of the processor time.
+find_browser() {
   local name
   for name in chromium-headless-shell chrome-headless-shell chromium chromium-browser google-chrome google-chrome-stable; do
     [ -n "${CHROMIUM:-}" ] || ! have "$name" || CHROMIUM=$(command -v "$name")
@@ -133,11 +143,7 @@ need_browser() {
   for name in chromedriver chromium.chromedriver; do
     [ -n "${CHROMEDRIVER:-}" ] || ! have "$name" || CHROMEDRIVER=$(command -v "$name")
   done
-  if [ -z "${CHROMIUM:-}" ] || [ -z "${CHROMEDRIVER:-}" ]; then
-    install_browser
-    CHROMIUM=${CHROMIUM:-$(command -v chromium-headless-shell || command -v chromium)} CHROMEDRIVER=${CHROMEDRIVER:-$(command -v chromedriver)} || die "Chromium or its driver could not be installed"
-  fi
-  export CHROMIUM CHROMEDRIVER
+  [ -n "${CHROMIUM:-}" ] && [ -n "${CHROMEDRIVER:-}" ] && export CHROMIUM CHROMEDRIVER
 }
 
 # Debian has the shell as a package of its own; where there is none, the whole browser does.
