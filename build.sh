@@ -50,6 +50,7 @@ cmd_dev() {
   need_build
   build_widget dev
   build_server dev
+  want_voice
   exec node scripts/demo.mjs --server "$SERVER_BIN" --watch "$@"
 }
 

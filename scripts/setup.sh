@@ -3,6 +3,9 @@
 # Where Debian's Rust is. tests/scripts.mjs has it elsewhere.
 SYSTEM_RUST=/usr
 
+# Whether apt_install would work without asking.
+can_install() { have apt-get && { [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; }; }; }
+
 # apt_install WHY PACKAGE…   only where it can work without asking; anyone else gets the line to type.
 apt_install() {
   local why=$1 sudo=
@@ -160,10 +163,14 @@ need_voice() { have_voice || apt_install "the speech engine of the tests' calls"
 
 # Voice without a key. Only offered: without it the demo is the same, but for the voice button.
 want_voice() {
+  local packages="flite pocketsphinx pocketsphinx-en-us"
   if have_voice; then return; fi
-  [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; } || return 0
-  have apt-get || return 0
-  (apt_install "the demo's voice" flite pocketsphinx pocketsphinx-en-us) || warn "no voice in the demo"
+  if ! can_install; then
+    warn "the speech engine of the demo's calls is missing, and cannot be installed without asking. For it:  sudo apt-get install $packages"
+    return
+  fi
+  # shellcheck disable=SC2086  # one argument each
+  (apt_install "the demo's voice" $packages) || warn "no voice in the demo"
 }
 
 # A real relay for the tests of TURN.
@@ -174,16 +181,14 @@ need_turn() {
 # One of the snippets of docs/SECURITY.md is PHP. Without it, its test says that it is skipped.
 want_php() {
   have php && return
-  [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; } || return 0
-  have apt-get || return 0
+  can_install || return 0
   (apt_install "PHP, for a test" php-cli) || warn "the PHP snippet is not tested"
 }
 
 # One test asks the kernel in which order a server writes, syncs and sends. Without strace it says that it is skipped.
 want_strace() {
   have strace && return
-  [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; } || return 0
-  have apt-get || return 0
+  can_install || return 0
   (apt_install "strace, for a test" strace) || warn "that messages are synced before they are sent is not tested"
 }
 

@@ -148,6 +148,31 @@ check("the format is checked where rustfmt is there, and else a warning says tha
   assert.match(missing.lines.at(-1), /^\d+ passed, 0 failed$/);
 });
 
+/** Someone without root, and without a sudo that asks for no password. */
+const nobody = { "bin/id": "echo 1000", "bin/sudo": "exit 1", "bin/apt-get": "exit 0" };
+
+check("who may install nothing is told how the demo gets its voice", () => {
+  const { run, end } = machine(nobody);
+  const { status, stdout, stderr } = run("have_voice() { return 1; }; want_voice; echo on");
+  end();
+  assert.equal(status, 0, stderr);
+  assert.equal(stdout, "on\n");
+  assert.match(stderr, /warning: .*sudo apt-get install flite pocketsphinx pocketsphinx-en-us$/m);
+});
+
+for (const [command, build] of [["demo", "release"], ["dev", "dev"]]) {
+  check(`${command} looks for a voice before it starts`, () => {
+    const { run, end } = machine({});
+    const { status, lines, stderr } = run(`. "${ROOT}/build.sh" help >/dev/null
+      need_build() { :; }; build_widget() { :; }; build_server() { SERVER_BIN=built-$1; }; want_voice() { echo voice; }; exec() { echo "exec $*"; }
+      cmd_${command} --port 1`);
+    end();
+    assert.equal(status, 0, stderr);
+    assert.equal(lines[0], "voice");
+    assert.match(lines[1], new RegExp(`^exec node scripts/demo.mjs --server built-${build} (--watch )?--port 1$`));
+  });
+}
+
 let failed = 0;
 for (const [name, run] of checks) {
   try {
