@@ -97,6 +97,8 @@ end_to_end() {
 # Without what this machine may have installed for its own Python.
 python_client() { env KARTA_SERVER_BIN="$ROOT/.karta/test/karta-server" python3 -I -B clients/python/tests/run.py; }
 
+release() { cmd_release && node tests/release.mjs dist/karta-server; }
+
 # Two things at a time wherever one waits, for the network or for the clock of a call: one after the other, this takes half an hour on two cores.
 cmd_test() {
   local long='' PROFILE=dev built=debug
@@ -142,7 +144,10 @@ cmd_test() {
   stage "Python client" counts python_client
   stage "in-browser tests" counts wasm_tests
   stage "end to end" counts end_to_end $long
-  [ -z "$long" ] || stage "dev" counts node tests/dev.mjs
+  if [ -n "$long" ]; then
+    stage "dev" counts node tests/dev.mjs
+    stage "release" counts release
+  fi
 
   echo "$PASSED passed, $FAILED failed"
   [ "$FAILED" = 0 ]
