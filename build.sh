@@ -14,6 +14,7 @@ usage() {
 Usage: ./build.sh COMMAND
 
   demo [--port 8080] [--api-port 8787]   build everything, serve the demo shop and karta-server, print "ready"; Ctrl-C stops
+       [--data .karta/demo]              where the demo's database is
   test [--long]                          run every test: native, in the browser, end to end; ends with "N passed, N failed"
   dev  [--port 8080] [--api-port 8787]   as demo, with quick builds; rebuilds and reloads when a source file changes
   widget [--dev]                         build only dist/widget (loader, wasm, glue, compressed copies, manifest.json)
@@ -50,6 +51,7 @@ cmd_dev() {
   need_build
   build_widget dev
   build_server dev
+  want_voice
   exec node scripts/demo.mjs --server "$SERVER_BIN" --watch "$@"
 }
 

@@ -1,5 +1,5 @@
 // Serves the demo shop and karta-server side by side until a signal comes. With --watch: rebuilds and reloads on change.
-//   node scripts/demo.mjs --server BINARY [--port 8080] [--api-port 8787] [--watch]
+//   node scripts/demo.mjs --server BINARY [--port 8080] [--api-port 8787] [--data .karta/demo] [--watch]
 import { spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
@@ -9,13 +9,12 @@ import { serveFiles } from "./static.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
 const SHOP = path.join(ROOT, "www/demo");
-const DATA = path.join(ROOT, ".karta/demo");
 
 let options;
 try {
   options = parseArgs({ options: {
     server: { type: "string" }, watch: { type: "boolean", default: false },
-    port: { type: "string", default: "8080" }, "api-port": { type: "string", default: "8787" },
+    port: { type: "string", default: "8080" }, "api-port": { type: "string", default: "8787" }, data: { type: "string", default: path.join(ROOT, ".karta/demo") },
   } }).values;
   for (const name of ["port", "api-port"]) {
     if (!/^\d{1,5}$/.test(options[name]) || Number(options[name]) > 65535) throw new Error(`--${name} wants a port number, not "${options[name]}"`);
@@ -24,7 +23,11 @@ try {
   fail(error.message);
 }
 
+const DATA = path.resolve(options.data);
+
 let api; // the running karta-server
+/** Ends the latest karta-server, also while it starts and there is no `api` yet. */
+let stopApi;
 let shop;
 let stopping = false;
 // With --watch: the open pages, and how often they were told to reload. A page says after which reload it was made, so that none
@@ -54,7 +57,8 @@ try {
   console.log("ready");
 } catch (error) {
   if (!stopping) {
-    if (error.code === "EADDRINUSE") error.message = `port ${options.port} is taken; choose another with --port`;
+    const taken = error.code === "EADDRINUSE" ? "port" : /address already in use/i.test(error.message) && "api-port";
+    if (taken) error.message = `port ${options[taken]} is taken; choose another with --${taken}`;
     console.error(`demo: ${error.message}`);
     await stop(1);
   }
@@ -66,9 +70,12 @@ function fail(message) {
 }
 
 async function startApi() {
+  // A signal came while the one before it ended: there must be none that nobody stops.
+  if (stopping) throw new Error("the demo ends");
   fs.mkdirSync(DATA, { recursive: true });
   const started = await startServer(options.server, {
     dataDir: DATA, listen: `127.0.0.1:${options["api-port"]}`, env: { KARTA_LOG: process.env.KARTA_LOG ?? "warn" }, onLog: (text) => process.stderr.write(text),
+    onStart: (stop) => { stopApi = stop; },
   });
   started.exited.then(({ code, signal }) => {
     if (stopping || api !== started) return;
@@ -104,7 +111,7 @@ async function demoKey(port) {
 async function stop(code) {
   if (stopping) return;
   stopping = true;
-  await Promise.all([shop?.close(), api?.stop()]);
+  await Promise.all([shop?.close(), stopApi?.()]);
   process.exit(code);
 }
 
@@ -138,7 +145,7 @@ function watch() {
     try {
       await rebuild((...names) => names.some((name) => dirs.has(name)));
     } catch (error) {
-      console.error(`demo: ${error.message}`);
+      if (!stopping) console.error(`demo: ${error.message}`);
     }
     busy = false;
     work();

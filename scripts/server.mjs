@@ -32,10 +32,10 @@ function field(json, name) {
 }
 
 /**
- * Starts `karta-server serve` and waits until it says that it accepts connections.
+ * Starts `karta-server serve` and waits until it says that it accepts connections. `onStart` is given what ends it before that: `stop`.
  * Returns {http, udp, child, exited, log(), stop(signal)}.
  */
-export async function startServer(binary, { dataDir, listen = "127.0.0.1:0", udpListen = "127.0.0.1:0", env = {}, onLog = () => {} }) {
+export async function startServer(binary, { dataDir, listen = "127.0.0.1:0", udpListen = "127.0.0.1:0", env = {}, onLog = () => {}, onStart = () => {} }) {
   const child = spawn(binary, ["serve", "--listen", listen, "--udp-listen", udpListen, "--data-dir", dataDir], {
     env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"],
   });
@@ -45,6 +45,13 @@ export async function startServer(binary, { dataDir, listen = "127.0.0.1:0", udp
     onLog(text);
   });
   const exited = new Promise((done) => child.once("exit", (code, signal) => done({ code, signal })));
+  const stop = async (signal = "SIGTERM") => {
+    // Without a process there was none to start, and its exit will not come.
+    if (child.pid === undefined) return undefined;
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    return exited;
+  };
+  onStart(stop);
   const ready = new Promise((done, fail) => {
     readline.createInterface({ input: child.stdout }).on("line", (line) => {
       const found = /^karta-server ready http=(\S+) udp=(\S+)/.exec(line);
@@ -54,12 +61,5 @@ export async function startServer(binary, { dataDir, listen = "127.0.0.1:0", udp
     exited.then(({ code, signal }) => fail(new Error(`karta-server ended before it was ready (${signal ?? code}):\n${log}`)));
   });
   const addresses = await ready;
-  return {
-    ...addresses, child, exited,
-    log: () => log,
-    async stop(signal = "SIGTERM") {
-      if (child.exitCode === null && child.signalCode === null) child.kill(signal);
-      return exited;
-    },
-  };
+  return { ...addresses, child, exited, stop, log: () => log };
 }

@@ -1,5 +1,11 @@
 # Installs what is missing, and nothing else. Sourced by build.sh.
 
+# Where Debian's Rust is. tests/scripts.mjs has it elsewhere.
+SYSTEM_RUST=/usr
+
+# Whether apt_install would work without asking.
+can_install() { have apt-get && { [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; }; }; }
+
 # apt_install WHY PACKAGE…   only where it can work without asking; anyone else gets the line to type.
 apt_install() {
   local why=$1 sudo=
@@ -57,9 +63,9 @@ need_wasm_target() {
   elif [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ]; then
     return
   fi
-  [ -e /usr/lib/rustlib/wasm32-unknown-unknown ] || apt_install "the wasm target" rustc-web cargo-web rust-web-src rust-web-llvm lld-22
+  [ -e "$SYSTEM_RUST/lib/rustlib/wasm32-unknown-unknown" ] || apt_install "the wasm target" rustc-web cargo-web rust-web-src rust-web-llvm lld-22
   # PATH, not only RUSTC: else rustup's rustdoc would run the doctests.
-  export PATH="/usr/bin:$PATH" RUSTUP_TOOLCHAIN=
+  export PATH="$SYSTEM_RUST/bin:$PATH" RUSTUP_TOOLCHAIN=
   unset RUSTUP_TOOLCHAIN
 }
 
@@ -124,8 +130,15 @@ need_tools() { # need_tools NAMES CARGO-FLAG…   Debug builds: the quickest to 
   done
 }
 
-# The tests' browser: sets CHROMIUM and CHROMEDRIVER. Best the headless shell: the same engine without the windows around it, which takes half of the processor time.
+# The tests' browser.
 need_browser() {
+  find_browser && return
+  install_browser
+  find_browser || die "Chromium or its driver could not be installed"
+}
+
+# Sets CHROMIUM and CHROMEDRIVER. Best the headless shell: the same engine without the windows around it, which takes half of the processor time.
+find_browser() {
   local name
   for name in chromium-headless-shell chrome-headless-shell chromium chromium-browser google-chrome google-chrome-stable; do
     [ -n "${CHROMIUM:-}" ] || ! have "$name" || CHROMIUM=$(command -v "$name")
@@ -133,11 +146,7 @@ need_browser() {
   for name in chromedriver chromium.chromedriver; do
     [ -n "${CHROMEDRIVER:-}" ] || ! have "$name" || CHROMEDRIVER=$(command -v "$name")
   done
-  if [ -z "${CHROMIUM:-}" ] || [ -z "${CHROMEDRIVER:-}" ]; then
-    install_browser
-    CHROMIUM=${CHROMIUM:-$(command -v chromium-headless-shell || command -v chromium)} CHROMEDRIVER=${CHROMEDRIVER:-$(command -v chromedriver)} || die "Chromium or its driver could not be installed"
-  fi
-  export CHROMIUM CHROMEDRIVER
+  [ -n "${CHROMIUM:-}" ] && [ -n "${CHROMEDRIVER:-}" ] && export CHROMIUM CHROMEDRIVER
 }
 
 # Debian has the shell as a package of its own; where there is none, the whole browser does.
@@ -154,10 +163,14 @@ need_voice() { have_voice || apt_install "the speech engine of the tests' calls"
 
 # Voice without a key. Only offered: without it the demo is the same, but for the voice button.
 want_voice() {
+  local packages="flite pocketsphinx pocketsphinx-en-us"
   if have_voice; then return; fi
-  [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; } || return 0
-  have apt-get || return 0
-  (apt_install "the demo's voice" flite pocketsphinx pocketsphinx-en-us) || warn "no voice in the demo"
+  if ! can_install; then
+    warn "the speech engine of the demo's calls is missing, and cannot be installed without asking. For it:  sudo apt-get install $packages"
+    return
+  fi
+  # shellcheck disable=SC2086  # one argument each
+  (apt_install "the demo's voice" $packages) || warn "no voice in the demo"
 }
 
 # A real relay for the tests of TURN.
@@ -168,16 +181,14 @@ need_turn() {
 # One of the snippets of docs/SECURITY.md is PHP. Without it, its test says that it is skipped.
 want_php() {
   have php && return
-  [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; } || return 0
-  have apt-get || return 0
+  can_install || return 0
   (apt_install "PHP, for a test" php-cli) || warn "the PHP snippet is not tested"
 }
 
 # One test asks the kernel in which order a server writes, syncs and sends. Without strace it says that it is skipped.
 want_strace() {
   have strace && return
-  [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; } || return 0
-  have apt-get || return 0
+  can_install || return 0
   (apt_install "strace, for a test" strace) || warn "that messages are synced before they are sent is not tested"
 }
 

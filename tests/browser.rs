@@ -369,6 +369,20 @@ fn text_of_agent_and_visitor_is_never_markup() {
         hrefs.iter().all(|href| href.starts_with("https://")),
         "{hrefs:?}"
     );
+    let sources: Vec<_> = all(".sources > .source")
+        .iter()
+        .map(|source| (source.text_content(), source.get_attribute("href")))
+        .collect();
+    assert_eq!(
+        sources,
+        [
+            (Some(String::from("<b>T</b>")), None),
+            (
+                Some(String::from("Shipping")),
+                Some(String::from("https://example.com/s"))
+            ),
+        ]
+    );
     for a in all("[part~=message] a") {
         assert_eq!(
             a.get_attribute("rel").as_deref(),

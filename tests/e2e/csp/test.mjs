@@ -25,3 +25,18 @@ test("where the policy forbids WebAssembly, one warning says what to add", { hea
   assert.match(warnings[0], /wasm-unsafe-eval/);
   page.forgive(/Content Security Policy|wasm/i);
 });
+
+const isolated = { "cross-origin-embedder-policy": "require-corp", "cross-origin-opener-policy": "same-origin" };
+/** The same machine, and to a browser another site than the server's address. */
+const elsewhere = (origin) => origin.replace("127.0.0.1", "localhost");
+
+test("a cross-origin isolated page of another site: full chat", { model: true, headers: () => isolated, origins: (site) => [elsewhere(site)] }, async ({ tab, site }) => {
+  const page = await tab();
+  page.origin = elsewhere(site.origin);
+  await page.load();
+  assert.equal(await page.page.evaluate(() => window.crossOriginIsolated), true);
+  await page.openPanel();
+  await page.say("In isolation");
+  await page.sees("agent", "You said: In isolation");
+  await page.realtime();
+});

@@ -37,6 +37,43 @@ test("text appears while the model still writes", { model: true }, async ({ tab,
   assert.ok(done);
 });
 
+test("until the model writes the agent is seen to type", { model: true }, async ({ tab, model }) => {
+  const page = await (await tab()).load();
+  await page.openPanel();
+  const typing = page.panel.locator(".typing");
+  assert.equal(await typing.isVisible(), false, "nobody has asked anything");
+  model.hold();
+  await page.say("Think first");
+  const call = await model.nextCall();
+  await until(() => typing.isVisible(), "the sign that the agent types");
+  assert.equal((await page.said("agent")).some((m) => m.state === "streaming"), false);
+  call.write("Done ");
+  await page.sees("agent", "Done", ["streaming"]);
+  assert.equal(await typing.isVisible(), false, "its words say it better");
+  call.write("thinking.");
+  call.end();
+  await page.sees("agent", "Done thinking.", ["done"]);
+  assert.equal(await typing.isVisible(), false);
+});
+
+test("Stop ends an answer where it is, on screen and at the model", { model: true }, async ({ tab, model }) => {
+  const page = await (await tab()).load();
+  await page.openPanel();
+  model.hold();
+  await page.say("Tell me everything");
+  const call = await model.nextCall();
+  call.write("It all began ");
+  await page.sees("agent", "It all began", ["streaming"]);
+  await page.panel.getByRole("button", { name: "Stop" }).click();
+  await page.sees("agent", "It all began", ["interrupted"]);
+  await until(() => call.closed, "the end of the model's request");
+  // The same button sends again.
+  model.answers("Gladly.");
+  await page.type("Only the end, please");
+  await page.send.click();
+  await page.sees("agent", "Gladly.");
+});
+
 test("a message typed before WebRTC is up goes by HTTPS at once, and is shown once", { model: true }, async ({ tab }) => {
   const page = await tab();
   // The offer never gets an answer: WebRTC stays on its way up.
@@ -71,5 +108,7 @@ test("the channel is given up on pagehide", { model: true }, async ({ tab, serve
   await page.realtime();
   await page.page.goto("about:blank");
   // The page is gone, so only the server can tell.
-  await until(() => /method=DELETE path="[^"]*\/connect\/\{connection_id\}"/.test(server.log()), "DELETE of the connection");
+  const line = /method=DELETE path="[^"]*\/connect\/\{connection_id\}".*/;
+  await until(() => line.test(server.log()), "DELETE of the connection");
+  assert.match(line.exec(server.log())[0], / status=200 /);
 });

@@ -34,7 +34,7 @@ export async function openTab(context, origin, { before } = {}) {
   return new Tab(page, origin);
 }
 
-const PARTS = ["launcher", "badge", "panel", "header", "messages", "message", "composer", "send", "voice", "close"];
+export const PARTS = ["launcher", "badge", "panel", "header", "messages", "message", "composer", "send", "voice", "close"];
 
 class Tab {
   constructor(page, origin) {

@@ -12,6 +12,14 @@ test("a form with the id karta", { model: true }, async ({ tab }) => {
   assert.equal(await page.page.evaluate(() => typeof window.karta), "function");
 });
 
+test("the hardened stub beside a form with the id karta: calls from before, from the middle, and from a kept stub", { model: true }, async ({ tab }) => {
+  const page = await (await tab()).load("/hardened.html");
+  await works(page);
+  await page.page.evaluate(() => window.kept("sendMessage", "three"));
+  await page.sees("agent", "You said: three");
+  assert.deepEqual(await page.page.evaluate(() => window.log), ["one", "two", "Hello in there", "three"]);
+});
+
 test("an object of another script, with a getter that throws", { model: true }, async ({ tab }) => {
   await works(await (await tab()).load("/object.html"));
 });

@@ -24,11 +24,26 @@ test("a stub that the page has kept goes on working, in order", { model: true },
   assert.deepEqual(users, ["first", "second", "third", "fourth", "fifth", "sixth"]);
 });
 
-test("a stub that comes after the tag loses nothing, however the two race", { model: true }, async ({ tab }) => {
-  const page = await (await tab()).goto("/after.html");
-  await until(async () => (await page.said("user")).length === 2, async () => `two messages: ${JSON.stringify(await page.conversation())}`);
-  assert.deepEqual(await page.page.evaluate(() => window.log), ["one", "two"]);
-  assert.deepEqual(texts(await page.said("user")).map((t) => t.match(/one|two/)[0]), ["one", "two"]);
+for (const [order, attribute] of [["as it happens", "async"], ["the script runs first", ""], ["the stub and its calls come first", "defer"]]) {
+  const rewrite = (html) => html.replace("<script async", `<script ${attribute}`);
+  test(`a stub that comes after the tag loses nothing, however the two race: ${order}`, { model: true, rewrite }, async ({ tab }) => {
+    const page = await (await tab()).goto("/after.html");
+    await until(async () => (await page.said("user")).length === 2, async () => `two messages: ${JSON.stringify(await page.conversation())}`);
+    assert.deepEqual(await page.page.evaluate(() => window.log), ["one", "two"]);
+    assert.deepEqual(texts(await page.said("user")).map((t) => t.match(/one|two/)[0]), ["one", "two"]);
+  });
+}
+
+test("of more than 1,000 calls that wait the first 1,000 count, and one warning says so", async ({ tab }) => {
+  const page = await (await tab()).load("/loop.html");
+  await until(() => page.complaints.length, "the warning");
+  await page.openPanel();
+  const log = () => page.page.evaluate(() => window.log);
+  await until(async () => (await log()).length, "the event");
+  assert.deepEqual(await log(), [1, 1000]);
+  const warnings = page.takeComplaints(/./);
+  assert.equal(warnings.length, 1, `${warnings}`);
+  assert.match(warnings[0], /^console\.warning: \[karta\] queue_full: more than 1,000 calls wait/);
 });
 
 test("init by a call configures the widget", { model: true }, async ({ tab }) => {

@@ -31,3 +31,27 @@ test("none of the four appears where nothing is wrong", { model: true }, async (
   await page.sees("agent", "You said: Is anybody there?");
   assert.deepEqual(await page.page.evaluate(() => window.errors), []);
 });
+
+test("a message that the server did not take says so, and its button sends it again, once", { model: true }, async ({ tab, server }) => {
+  const page = await tab();
+  // By HTTPS: WebRTC never gets an answer.
+  await page.page.route("**/connect", () => {});
+  let refuses = true;
+  await page.page.route("**/events", (route) => {
+    if (!refuses || route.request().method() !== "POST") return route.continue();
+    const error = { code: "invalid_request", message: "Not like this.", request_id: "r_1" };
+    return route.fulfill({ status: 400, headers: { "access-control-allow-origin": "*" }, json: { error } });
+  });
+  await page.load();
+  await page.reveal();
+  page.forgive(/Failed to load resource.*400/);
+  await page.say("Is it me?");
+  await page.sees("user", "Is it me?", ["failed"]);
+  refuses = false;
+  await page.messages.getByRole("button", { name: "Send again" }).click();
+  await page.sees("user", "Is it me?", ["sent"]);
+  await page.sees("agent", "You said: Is it me?");
+  assert.equal((await page.said("user")).length, 1);
+  assert.deepEqual((await page.log()).filter((e) => e.type === "user.message").map((e) => e.text), ["Is it me?"]);
+  page.takeComplaints(/\[karta\]/);
+});

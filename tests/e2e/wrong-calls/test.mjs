@@ -77,6 +77,56 @@ test("a subscriber that throws or rejects starves nobody", { model: true }, asyn
   assert.ok(complaints.length >= 1);
 });
 
+/** What docs/EMBEDDING.md promises about calls from inside a callback: this page makes one of each kind. */
+function nested() {
+  const log = (window.log = []);
+  const late = () => log.push("late");
+  const other = () => log.push("other");
+  const self = () => {
+    log.push("self");
+    window.karta("off", "open", self);
+    window.karta("off", "open", other);
+    window.karta("on", "open", late);
+    window.karta("close");
+    log.push("self has called");
+  };
+  window.karta("on", "open", self);
+  window.karta("on", "open", other);
+  window.karta("once", "close", () => {
+    log.push("close");
+    window.karta("open");
+    log.push("close has called");
+  });
+  window.karta("on", "close", () => log.push("close, second"));
+  window.karta("open");
+}
+const NESTED = [
+  // The first opening: who was there hears it, also who is unsubscribed meanwhile; who is new does not.
+  "self", "self has called", "other",
+  // What was called in it comes after it, and what was called in that after that.
+  "close", "close has called", "close, second",
+  // The second opening: the changes count.
+  "late",
+];
+
+for (const [when, before] of [["a running widget", false], ["calls that waited for the bundle", true]]) {
+  const rewrite = (html) => (before ? html.replace("  <script async", `  <script>(${nested})()</script>\n  <script async`) : html);
+  test(`calls from inside a callback take effect once all have heard the event, in order: ${when}`, { rewrite }, async ({ tab }) => {
+    const page = await (await tab()).load();
+    if (!before) {
+      await page.openPanel();
+      await page.close.click();
+      await page.panel.waitFor({ state: "hidden" });
+      await page.page.evaluate(nested);
+    }
+    const log = () => page.page.evaluate(() => window.log);
+    await until(async () => (await log()).includes("late"), async () => `the second opening; ${await log()}`);
+    // A later round trip: nothing more follows.
+    await page.page.evaluate(() => new Promise((done) => { window.karta("once", "close", done); window.karta("close"); }));
+    assert.deepEqual(await log(), [...NESTED, "close, second"]);
+  });
+}
+
 test("init after mount is ignored with one warning; a second tag is one warning and one launcher", { model: true }, async ({ tab, server }) => {
   const page = await (await tab()).load();
   await page.openPanel();
