@@ -86,9 +86,11 @@
         queue.push(args);
         if (!lasts) loadPanel();
         else if (name === "init") launch();
-      } else if (!full) {
+      } else {
+        // What waits goes to the engine, and the next call finds room.
+        loadPanel();
+        if (!full) warn("queue_full", "more than 1,000 calls wait; later ones are dropped.");
         full = true;
-        warn("queue_full", "more than 1,000 calls wait; later ones are dropped.");
       }
     } catch {
       warn("bad_argument", "a call could not be read.");
@@ -136,8 +138,11 @@
     return module;
   };
 
+  let failures = 0;
   const failed = () => {
-    if (!spoiled++)
+    spoiled++;
+    // Once is no news: Firefox ends the requests of a page that begins to load another one, also where that is a download and the page stays.
+    if (failures++ == 1)
       try {
         new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]));
         warn("load_failed", `a file of the widget did not load from ${src.origin}. Check the network, ad blockers and CSP (script-src, connect-src).`);
@@ -146,7 +151,7 @@
         warn("wasm_blocked", "this page's CSP forbids WebAssembly. Add 'wasm-unsafe-eval' to script-src.");
       }
     // The button comes as soon as the network lets it, and what waits is not forgotten.
-    if (!calm) setTimeout(() => (queue[0] ? loadPanel() : launch()), 1000 << Math.min(spoiled, 6));
+    if (!calm) setTimeout(() => (queue[0] || host ? loadPanel() : launch()), 500 << Math.min(failures, 7));
   };
 
   /** The launcher bundle: it draws the button, and makes every host that the engine asks for. Kept as long as it is sound: it knows what it has drawn. @type {Promise<any> | undefined} */

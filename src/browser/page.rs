@@ -10,10 +10,11 @@ use web_sys::{AbortSignal, Event};
 #[wasm_bindgen]
 extern "C" {
     type Target;
-    #[wasm_bindgen(method, js_name = addEventListener)]
-    fn add(this: &Target, kind: &str, listener: &JsValue, options: &JsValue);
-    #[wasm_bindgen(method, js_name = removeEventListener)]
-    fn remove(this: &Target, kind: &str, listener: &JsValue);
+    // What a page or an extension puts in the place of `navigator.connection` may have no such method.
+    #[wasm_bindgen(catch, method, js_name = addEventListener)]
+    fn add(this: &Target, kind: &str, listener: &JsValue, options: &JsValue) -> Result<(), JsValue>;
+    #[wasm_bindgen(catch, method, js_name = removeEventListener)]
+    fn remove(this: &Target, kind: &str, listener: &JsValue) -> Result<(), JsValue>;
     #[wasm_bindgen(js_namespace = Math, js_name = random)]
     fn random() -> f64;
     #[wasm_bindgen(catch, js_namespace = crypto, js_name = getRandomValues)]
@@ -81,10 +82,10 @@ impl Page {
                 continue;
             };
             let target: Target = target.unchecked_into();
-            match options {
+            let _ = match options {
                 Some(options) => target.add(kind, listener, options),
                 None => target.remove(kind, listener),
-            }
+            };
         }
     }
 }

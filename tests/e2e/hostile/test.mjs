@@ -37,6 +37,11 @@ test("both globals taken, one frozen and one with a getter that throws: one warn
   assert.equal(await page.page.evaluate(() => typeof window.karta), "function");
 });
 
+test("a polyfill in the place of navigator.connection that is no event target", { model: true }, async ({ tab }) => {
+  const before = () => Object.defineProperty(Navigator.prototype, "connection", { get: () => ({ effectiveType: "4g" }), configurable: true });
+  await works(await (await tab({ before })).load("/object.html"));
+});
+
 test("extended prototypes and a style sheet that hates us", { model: true }, async ({ tab }) => {
   const page = await (await tab()).load("/prototypes.html");
   await works(page);
