@@ -36,10 +36,11 @@ find_clippy() {
   [ -n "$CLIPPY" ] || warn "no clippy: the tests run without lints"
 }
 
-# What is loaded and not built: a browser, speech, a relay, a Pipecat. Only the tests that run later need them.
+# What is loaded and not built: browsers, speech, a relay, a Pipecat. Only the tests that run later need them.
 packages() {
   want_strace
   need_browser
+  want_firefox
   need_voice
   need_turn
   want_php
