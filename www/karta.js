@@ -120,18 +120,32 @@
 
   /** Failures and crashes so far. Part of the module's address: an instance that failed is never used again. */
   let spoiled = 0;
+  let told = 0;
+  /** @type {(ms: number) => Promise<void>} */
+  const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
-  /** Both files at once: one round trip less. The panel draws with the launcher's functions. @param {string} js @param {string} wasm @param {Promise<any>} [drawing] @returns {Promise<any>} */
-  const load = async (js, wasm, drawing) => {
-    const file = fetch(asset(wasm));
-    file.catch(noop);
-    const module = await import(asset(js) + (spoiled ? "#" + spoiled : ""));
-    await module.default({ module_or_path: file, drawing });
-    return module;
+  /**
+   * Both files at once: one round trip less. The panel draws with the launcher's functions. Twice if need be: Firefox ends all requests of a page that begins to load
+   * another one, also where that is a download and the page stays. Where it does not, it is gone before it could complain.
+   * @param {string} js @param {string} wasm @param {Promise<any>} [drawing] @param {number} [again] @returns {Promise<any>}
+   */
+  const load = async (js, wasm, drawing, again) => {
+    try {
+      const file = fetch(asset(wasm));
+      file.catch(noop);
+      const module = await import(asset(js) + (spoiled ? "#" + spoiled : ""));
+      await module.default({ module_or_path: file, drawing });
+      return module;
+    } catch (error) {
+      spoiled++;
+      if (again) throw error;
+      await wait(1000);
+      return load(js, wasm, drawing, 1);
+    }
   };
 
   const failed = () => {
-    if (spoiled++) return;
+    if (told++) return;
     try {
       new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]));
       warn("load_failed", `a file of the widget did not load from ${src.origin}. Check the network, ad blockers and CSP (script-src, connect-src).`);
@@ -155,8 +169,6 @@
       return typeof value == "string" ? value : undefined;
     } catch {}
   };
-  /** @type {(ms: number) => Promise<void>} */
-  const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
   /** The question how the server wants the widget to look. @type {Promise<void> | undefined} */
   let asked;

@@ -1,5 +1,7 @@
 // The widget in a stock Firefox: what the other folders prove in Chromium, for each thing that a browser does in its own way.
+import http from "node:http";
 import path from "node:path";
+import { PASTED_HOST } from "../../../scripts/static.mjs";
 import { assert, test, until } from "../harness.mjs";
 import { microphone } from "../harness/microphone.mjs";
 
@@ -99,6 +101,54 @@ test("a download in the middle of an answer over HTTPS costs nothing of it", kee
   assert.equal(page.requests.filter((r) => r.method === "GET" && r.url.includes("/events/stream")).length, 2, "the event stream was ended, and taken up again");
   assert.deepEqual(await said(page), [`agent: ${GREETING}`, "user: A long story", "agent: Once upon a time."]);
   assert.deepEqual(await page.events("error"), []);
+});
+
+/** The server as from far away: what fits `pattern` is on its way until it is let through. */
+async function farAway(server, pattern) {
+  const asked = [];
+  let go;
+  const near = new Promise((done) => { go = done; });
+  const way = http.createServer(async (request, response) => {
+    if (pattern.test(request.url)) {
+      asked.push(request.url);
+      await near;
+    }
+    const onward = http.request(server.http + request.url, { method: request.method, headers: request.headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    onward.on("error", () => response.destroy());
+    request.pipe(onward);
+  });
+  await new Promise((done) => { way.listen(0, "127.0.0.1", done); });
+  far.origin = `http://127.0.0.1:${way.address().port}`;
+  return { asked, go, close: () => { way.close(); way.closeAllConnections(); } };
+}
+const far = { origin: "" };
+const fromFar = { ...keepable, rewrite: (html) => html.replaceAll(PASTED_HOST, far.origin) };
+
+for (const [what, pattern] of [["button", /launcher-.*wasm/], ["engine", /panel-.*wasm/]]) {
+  test(`a download while the ${what} is on its way does not cost the page its chat, nor is there a word about it`, fromFar, async ({ tab, server }) => {
+    const way = await farAway(server, pattern);
+    const page = await (await tab()).goto();
+    await until(() => way.asked.length, `the ${what} to be asked for`);
+    await download(page);
+    way.go();
+    await page.launcher.waitFor();
+    await page.openPanel();
+    await page.say("Are you there?");
+    await page.sees("agent", "You said: Are you there?");
+    way.close();
+  });
+}
+
+test("a page that is left while the widget is on its way says nothing about it", fromFar, async ({ tab, server }) => {
+  const way = await farAway(server, /launcher-.*wasm/);
+  const page = await (await tab()).goto();
+  await until(() => way.asked.length, "the button to be asked for");
+  await awayAndBack(page, way.go);
+  await page.launcher.waitFor();
+  way.close();
 });
 
 test("the widget does not keep a page out of the back-forward cache, and works when it comes out of it", keepable, async ({ tab }) => {
