@@ -68,7 +68,8 @@ function fail(message) {
 async function startApi() {
   fs.mkdirSync(DATA, { recursive: true });
   const started = await startServer(options.server, {
-    dataDir: DATA, listen: `127.0.0.1:${options["api-port"]}`, env: { KARTA_LOG: process.env.KARTA_LOG ?? "warn" }, onLog: (text) => process.stderr.write(text),
+    // On all of the machine's addresses: Firefox makes no WebRTC connection to a loopback address, so there would be no calls in it.
+    dataDir: DATA, listen: `127.0.0.1:${options["api-port"]}`, udpListen: "0.0.0.0:0", env: { KARTA_LOG: process.env.KARTA_LOG ?? "warn" }, onLog: (text) => process.stderr.write(text),
   });
   started.exited.then(({ code, signal }) => {
     if (stopping || api !== started) return;
