@@ -18,7 +18,7 @@ export function findFirefox() {
   return process.env.FIREFOX || names.flatMap((name) => process.env.PATH.split(":").map((dir) => path.join(dir, name))).find((file) => fs.existsSync(file));
 }
 
-/** Starts a Firefox with a new profile and these prefs. Gives {send(method, params), on(event, hear), close()}. */
+/** Starts a Firefox with a new profile and these prefs. Gives {send(method, params), on(event, hear), gone (when it has ended, however), close()}. */
 export async function startFirefox(file, prefs) {
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), "karta-firefox-"));
   fs.writeFileSync(path.join(profile, "user.js"), Object.entries(prefs).map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`).join(""));
@@ -49,15 +49,17 @@ export async function startFirefox(file, prefs) {
     if (message.type === "success") done?.(message.result);
     else fail?.(new Error(`Firefox refuses ${method}: ${message.error}: ${message.message}`));
   });
-  socket.on("close", () => { for (const { method, fail } of awaited.values()) fail(new Error(`Firefox ended before it answered ${method}`)); });
+  const gone = new Promise((done) => { socket.once("close", done); });
+  gone.then(() => { for (const { method, fail } of awaited.values()) fail(new Error(`Firefox ended before it answered ${method}`)); });
 
   const send = (method, params = {}) => new Promise((done, fail) => {
+    if (socket.readyState !== WebSocket.OPEN) return fail(new Error(`Firefox has ended: no ${method}`));
     awaited.set(last += 1, { method, done, fail });
     socket.send(JSON.stringify({ id: last, method, params }));
   });
   await send("session.new", { capabilities: {} });
   return {
-    send,
+    send, gone,
     async on(event, hear) {
       if (!hearers.has(event)) {
         hearers.set(event, []);

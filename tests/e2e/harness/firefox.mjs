@@ -22,20 +22,25 @@ let started;
 /** Whether there is one: without, what needs it is left out, and run.mjs says so. */
 export const hasFirefox = () => Boolean(findFirefox());
 
-/** One for all tests: it takes three seconds to start. Each visitor has a user context (cookies, storage and cache) of their own. */
-export function firefox(prefs = {}) {
-  started ??= startFirefox(findFirefox(), { ...PREFS, ...prefs }).then(async (bidi) => {
-    // What is downloaded would land in a folder of whoever runs the tests.
-    await bidi.send("browser.setDownloadBehavior", { downloadBehavior: { type: "denied" } });
-    const pages = new Map();
-    for (const [event, source, hear] of HEARD) await bidi.on(event, (params) => pages.get(source(params))?.[hear](params));
-    return { newContext: (options) => newContext(bidi, pages, options), close: () => bidi.close() };
-  });
+/** One for all tests: it takes three seconds to start. Each visitor has a user context (cookies, storage and cache) of their own. Should it crash, that is one failed test: the next gets another one. */
+export function firefox() {
+  const forget = () => { started = undefined; };
+  if (!started) (started = start(forget)).catch(forget);
   return started;
 }
 
+async function start(forget) {
+  const bidi = await startFirefox(findFirefox(), PREFS);
+  bidi.gone.then(forget);
+  // What is downloaded would land in a folder of whoever runs the tests.
+  await bidi.send("browser.setDownloadBehavior", { downloadBehavior: { type: "denied" } });
+  const pages = new Map();
+  for (const [event, source, hear] of HEARD) await bidi.on(event, (params) => pages.get(source(params))?.[hear](params));
+  return { newContext: (options) => newContext(bidi, pages, options), close: () => bidi.close() };
+}
+
 export async function closeFirefox() {
-  await (await started)?.close();
+  await (await started?.catch(() => {}))?.close();
 }
 
 /** What Firefox tells → the page that it is about, and what hears it. */
@@ -55,7 +60,8 @@ async function newContext(bidi, pages, { viewport, deviceScaleFactor = 1 }) {
       pages.set(context, page);
       return page;
     },
-    close: () => bidi.send("browser.removeUserContext", { userContext }),
+    // Of one that has ended there is nothing left.
+    close: () => bidi.send("browser.removeUserContext", { userContext }).catch(() => {}),
   };
 }
 
