@@ -11,8 +11,6 @@ const PREFS = {
   // A sound card that is Firefox's own mock: where there is none, as on most machines that run tests, an AudioContext never starts, and no recording can be spoken into it.
   "media.cubeb.force_mock_context": true,
   "media.cubeb.sandbox": false,
-  // Sound may play without a gesture, as Chromium's flag has it.
-  "media.autoplay.default": 0,
   // As Playwright's contexts have it: what moves is waited for by none of these tests.
   "ui.prefersReducedMotion": 1,
 };
@@ -131,11 +129,20 @@ class Page {
 
   locator(selector) { return new Locator(this, selector); }
 
-  keys(actions) { return this.bidi.send("input.performActions", { context: this.context, actions: [{ type: "key", id: "keyboard", actions }] }); }
+  keys(actions) { return this.#input({ type: "key", id: "keyboard", actions }); }
 
   clickAt({ x, y }) {
-    const actions = [{ type: "pointerMove", x, y }, { type: "pointerDown", button: 0 }, { type: "pointerUp", button: 0 }];
-    return this.bidi.send("input.performActions", { context: this.context, actions: [{ type: "pointer", id: "mouse", parameters: { pointerType: "mouse" }, actions }] });
+    return this.#input({ type: "pointer", id: "mouse", parameters: { pointerType: "mouse" }, actions: [{ type: "pointerMove", x, y }, { type: "pointerDown", button: 0 }, { type: "pointerUp", button: 0 }] });
+  }
+
+  /** As a person does it: in the window in front, one at a time. Firefox drops keys of any other, and lets it wait for a microphone. */
+  #input(actions) {
+    const done = hands.then(async () => {
+      await this.bidi.send("browsingContext.activate", { context: this.context });
+      await this.bidi.send("input.performActions", { context: this.context, actions: [actions] });
+    });
+    hands = done.catch(() => {});
+    return done;
   }
 
   async screenshot({ path }) {
@@ -143,6 +150,9 @@ class Page {
     fs.writeFileSync(path, Buffer.from(data, "base64"));
   }
 }
+
+/** The last input of any page. */
+let hands = Promise.resolve();
 
 /** Keys that are no characters, as WebDriver writes them. */
 const KEYS = { Enter: "\uE006", Tab: "\uE004", Escape: "\uE00C", Shift: "\uE008", Space: " " };
