@@ -135,7 +135,7 @@ class Page {
     return this.#input({ type: "pointer", id: "mouse", parameters: { pointerType: "mouse" }, actions: [{ type: "pointerMove", x, y }, { type: "pointerDown", button: 0 }, { type: "pointerUp", button: 0 }] });
   }
 
-  /** As a person does it: in the window in front, one at a time. Firefox drops keys of any other, and lets it wait for a microphone. */
+  /** As a person does it: in the window in front, one page at a time. In any other, Enter presses no button. */
   #input(actions) {
     const done = hands.then(async () => {
       await this.bidi.send("browsingContext.activate", { context: this.context });
