@@ -81,7 +81,7 @@ function ownersDir() {
 /** Everything one test needs; `close` ends it all. */
 export async function makeWorld(shared, { folder, options }) {
   const own = options.browser && await launchBrowser(options.browser);
-  const browser = options.firefox ? await firefox() : own ?? shared;
+  const browser = options.firefox ? await firefox(shared) : own ?? shared;
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), "karta-e2e-"));
   const model = options.model ? await startModel() : undefined;
   const turn = options.turn && await startCoturn(options.turn);

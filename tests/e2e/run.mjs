@@ -85,11 +85,11 @@ async function lane(queue) {
       }
     }
   }
+  await closeFirefox(browser);
   await browser.close();
 }
 
 await Promise.all([...Array.from({ length: Math.min(Number(lanes), busy.length) }, () => lane(busy)), lane(waiting)]);
-await closeFirefox();
 const count = chosen.length * Number(times);
 console.log(`${count - failed} passed, ${failed} failed`);
 process.exit(failed || !count ? 1 : 0);

@@ -6,6 +6,9 @@ import { assert, test, until } from "../harness.mjs";
 import { microphone } from "../harness/microphone.mjs";
 
 const chat = { firefox: true, model: true };
+/** What the server says of a page that was left: it asked to, or closed the connection itself. On a busy machine the first may not get out of a Firefox page that is gone. */
+const GIVEN_UP = /method=DELETE path="[^"]*\/connect\/\{connection_id\}"|peer ended .*ClosedByRemote/;
+const CHATTY = { KARTA_LOG: "info,karta_server::rtc=debug" };
 const GREETING = "Hello! Ask me anything.";
 
 /** The conversations that the page has talked in. */
@@ -125,7 +128,7 @@ async function farAway(server, pattern) {
 }
 const fromFar = { ...keepable, rewrite: (html, { searchParams }) => html.replaceAll(PASTED_HOST, searchParams.get("via")) };
 
-for (const [what, pattern] of [["button", /launcher-.*wasm/], ["engine", /panel-.*wasm/]]) {
+for (const [what, pattern] of [["config", /widget\/config/], ["button", /launcher-.*wasm/], ["engine", /panel-.*wasm/]]) {
   test(`a download while the ${what} is on its way does not cost the page its chat, nor is there a word about it`, fromFar, async ({ tab, server }) => {
     const way = await farAway(server, pattern);
     const page = await (await tab()).goto(way.page);
@@ -134,6 +137,7 @@ for (const [what, pattern] of [["button", /launcher-.*wasm/], ["engine", /panel-
     way.go();
     await page.launcher.waitFor();
     await page.openPanel();
+    await page.sees("agent", GREETING);
     await page.say("Are you there?");
     await page.sees("agent", "You said: Are you there?");
     way.close();
@@ -179,7 +183,7 @@ test("a conversation whose page was kept while the server was away goes on", { .
   assert.equal(sessions(page).length, 1, "the same session");
 });
 
-test("back on a page with an open channel, which Firefox loads anew, the conversation goes on", keepable, async ({ tab, model, server }) => {
+test("back on a page with an open channel, which Firefox loads anew, the conversation goes on", { ...keepable, env: CHATTY }, async ({ tab, model, server }) => {
   const page = await (await tab()).load();
   await page.openPanel();
   await page.realtime();
@@ -193,7 +197,7 @@ test("back on a page with an open channel, which Firefox loads anew, the convers
   await page.sees("agent", "Once upon a", ["streaming"]);
   assert.equal((await page.probe()).channels, 1, "the channel is no request: a download does not end it");
   assert.equal(await awayAndBack(page), false, "Firefox decides before `pagehide`, and keeps no page with a peer connection");
-  assert.match(server.log(), /method=DELETE path="[^"]*\/connect\/\{connection_id\}"/, "the channel was given up");
+  await until(() => GIVEN_UP.test(server.log()), "the channel to be given up");
   await page.panel.waitFor();
   call.write("time.");
   call.end();
@@ -285,7 +289,7 @@ const ANSWER = "At eight.";
 /** What the demonstration engine makes of synthetic speech: now and then a small word is wrong. */
 const isAsked = (text) => ["what", "are", "your", "opening", "hours"].filter((word) => ` ${text} `.includes(` ${word} `)).length >= 4;
 const PATIENCE = 60_000;
-const local = { ...chat, agentArgs: ["--voice", "local"], timeoutMs: 120_000 };
+const local = { ...chat, waits: true, agentArgs: ["--voice", "local"], timeoutMs: 120_000 };
 /** Speech comes from the model's stand-in, at once. */
 const mouthed = { ...chat, agentArgs: ["--voice", "openai"], env: { OPENAI_STT_MODEL: "ears", OPENAI_TTS_MODEL: "mouth" } };
 
@@ -372,13 +376,13 @@ test("a call with the browser's own microphone: what is typed is answered aloud,
   await page.sees("agent", "In writing.");
 });
 
-test("a page that is left in a call ends it and lets the microphone go; back on it, the conversation goes on", mouthed, async ({ tab, model, server }) => {
+test("a page that is left in a call ends it and lets the microphone go; back on it, the conversation goes on", { ...mouthed, env: { ...mouthed.env, ...CHATTY } }, async ({ tab, model, server }) => {
   const page = await (await tab({ before: microphone() })).load();
   model.answers(ANSWER);
   await callUp(page);
   await page.say("What are your opening hours?");
   await page.sees("agent", ANSWER, ["done"]);
-  await awayAndBack(page, () => until(() => /method=DELETE path="[^"]*\/connect\/\{connection_id\}"/.test(server.log()), "the connection to be ended"));
+  await awayAndBack(page, () => until(() => GIVEN_UP.test(server.log()), "the connection to be ended"));
   await page.panel.waitFor();
   await page.sees("agent", ANSWER);
   assert.equal(await page.page.evaluate(() => window.e2eVoice.count), 0, "no microphone is asked for");

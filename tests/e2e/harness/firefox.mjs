@@ -15,16 +15,22 @@ const PREFS = {
   "ui.prefersReducedMotion": 1,
 };
 
-let started;
-
 /** Whether there is one: without, what needs it is left out, and run.mjs says so. */
 export const hasFirefox = () => Boolean(findFirefox());
 
-/** One for all tests: it takes three seconds to start. Each visitor has a user context (cookies, storage and cache) of their own. Should it crash, that is one failed test: the next gets another one. */
-export function firefox() {
-  const forget = () => { started = undefined; };
-  if (!started) (started = start(forget)).catch(forget);
-  return started;
+const running = new Map();
+
+/**
+ * One for all tests of a lane: it takes three seconds to start. Not one for all lanes: Enter presses no button in a window behind another one. Each visitor has a user context
+ * (cookies, storage and cache) of their own. Should it crash, that is one failed test: the next gets another one.
+ */
+export function firefox(lane) {
+  const forget = () => running.delete(lane);
+  if (!running.has(lane)) {
+    running.set(lane, start(forget));
+    running.get(lane).catch(forget);
+  }
+  return running.get(lane);
 }
 
 async function start(forget) {
@@ -37,8 +43,8 @@ async function start(forget) {
   return { newContext: (options) => newContext(bidi, pages, options), close: () => bidi.close() };
 }
 
-export async function closeFirefox() {
-  await (await started?.catch(() => {}))?.close();
+export async function closeFirefox(lane) {
+  await (await running.get(lane)?.catch(() => {}))?.close();
 }
 
 /** What Firefox tells → the page that it is about, and what hears it. */
@@ -51,7 +57,7 @@ async function newContext(bidi, pages, { viewport, deviceScaleFactor = 1 }) {
   const { userContext } = await bidi.send("browser.createUserContext");
   return {
     async newPage() {
-      // A window of its own, for tests of two lanes at a time: in a tab behind another one timers are slow and nothing is drawn.
+      // A window of its own: in a tab behind another one timers are slow and nothing is drawn.
       const { context } = await bidi.send("browsingContext.create", { type: "window", userContext });
       if (viewport) await bidi.send("browsingContext.setViewport", { context, viewport, devicePixelRatio: deviceScaleFactor });
       const page = new Page(bidi, context);
@@ -135,24 +141,13 @@ class Page {
     return this.#input({ type: "pointer", id: "mouse", parameters: { pointerType: "mouse" }, actions: [{ type: "pointerMove", x, y }, { type: "pointerDown", button: 0 }, { type: "pointerUp", button: 0 }] });
   }
 
-  /** As a person does it: in the window in front, one page at a time. In any other, Enter presses no button. */
-  #input(actions) {
-    const done = hands.then(async () => {
-      await this.bidi.send("browsingContext.activate", { context: this.context });
-      await this.bidi.send("input.performActions", { context: this.context, actions: [actions] });
-    });
-    hands = done.catch(() => {});
-    return done;
-  }
+  #input(actions) { return this.bidi.send("input.performActions", { context: this.context, actions: [actions] }); }
 
   async screenshot({ path }) {
     const { data } = await this.bidi.send("browsingContext.captureScreenshot", { context: this.context });
     fs.writeFileSync(path, Buffer.from(data, "base64"));
   }
 }
-
-/** The last input of any page. */
-let hands = Promise.resolve();
 
 /** Keys that are no characters, as WebDriver writes them. */
 const KEYS = { Enter: "\uE006", Tab: "\uE004", Escape: "\uE00C", Shift: "\uE008", Space: " " };
