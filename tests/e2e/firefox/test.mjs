@@ -140,6 +140,7 @@ for (const [what, pattern] of [["config", /widget\/config/], ["button", /launche
     await page.sees("agent", GREETING);
     await page.say("Are you there?");
     await page.sees("agent", "You said: Are you there?");
+    assert.equal(way.asked.length, 2, "it was lost, and asked for again");
     way.close();
   });
 }
