@@ -166,15 +166,30 @@ test("the widget does not keep a page out of the back-forward cache, and works w
   assert.equal((await page.probe()).sent.filter((f) => f.includes("Now that I am back")).length, 1, "by the channel");
 });
 
+/** HTTPS only, and a network that can be taken away: what is asked for then fails at once, so no request is under way by which Firefox would let go of the page. */
+function fragile() {
+  delete window.RTCPeerConnection;
+  const real = window.fetch;
+  Object.assign(window, { e2eDown: false, e2eRefused: [] });
+  window.fetch = function (...args) {
+    if (!window.e2eDown) return real.apply(this, args);
+    window.e2eRefused.push(String(args[0].url ?? args[0]));
+    return Promise.reject(new TypeError("no network"));
+  };
+  addEventListener("pageshow", () => { window.e2eDown = false; });
+}
+
 test("a conversation whose page was kept while the server was away goes on", { ...keepable, network: true }, async ({ tab, server }) => {
-  const page = await (await tab({ before: () => { delete window.RTCPeerConnection; } })).load();
+  const page = await (await tab({ before: fragile })).load();
   await page.openPanel();
   await page.say("Before I go");
   await page.sees("agent", "You said: Before I go");
+  await page.page.evaluate(() => { window.e2eDown = true; });
   await server.kill();
   await page.say("Nobody is there");
   await page.sees("user", "Nobody is there", ["sending"]);
-  assert.ok(await awayAndBack(page, () => server.start()), "the page was kept: it had no request under way");
+  await until(() => page.page.evaluate(() => window.e2eRefused.some((url) => url.includes("/events/stream"))), "the end of the stream to be seen");
+  assert.ok(await awayAndBack(page, () => server.start()), "the page was kept");
   await page.sees("agent", "You said: Nobody is there");
   await page.say("And now?");
   await page.sees("agent", "You said: And now?");
