@@ -25,7 +25,7 @@ Usage: ./build.sh COMMAND
   clean                                  remove dist/ and .karta/ (the demo's data); cargo's target/ stays
 
 Environment: CARGO_TARGET_DIR (cargo's own), KARTA_TOOLS (where wasm-bindgen and the npm modules go; default target/tools and node_modules),
-CHROMIUM and CHROMEDRIVER (which browser the tests drive), OPENAI_BASE_URL, OPENAI_API_KEY, OPENAI_MODEL (demo: answer with that model).
+CHROMIUM and CHROMEDRIVER, FIREFOX (which browsers the tests drive), OPENAI_BASE_URL, OPENAI_API_KEY, OPENAI_MODEL (demo: answer with that model).
 EOF
 }
 

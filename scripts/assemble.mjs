@@ -18,7 +18,7 @@ const BUNDLES = ["launcher", "panel", "realtime", "headless"];
 const BROWSERS = ["chrome97", "firefox102", "safari16.4"];
 
 // Found by trying what brotli makes of it: control flow built anew from its graph, no temporaries for repeated expressions.
-const WASM_OPT = ["--low-memory-unused", "--flatten", "--rereloop", "--simplify-locals", "-Oz", "-Oz", "--skip-pass=local-cse", "--reorder-functions-by-name", "--strip-debug", "--minify-imports-and-exports-and-modules"];
+const WASM_OPT = ["--low-memory-unused", "--flatten", "--rereloop", "--simplify-locals", "-Oz", "-Oz", "-Oz", "--skip-pass=local-cse", "--reorder-functions-by-name", "--strip-debug", "--minify-imports-and-exports-and-modules"];
 const STRIP = ["--strip-debug", "--strip-producers", "--strip-target-features"];
 
 /** Optimises one module and returns the names that wasm-opt shortened: {imports: [[module, name, short]], exports: [[name, short]]}. */

@@ -74,7 +74,8 @@ async function startApi() {
   if (stopping) throw new Error("the demo ends");
   fs.mkdirSync(DATA, { recursive: true });
   const started = await startServer(options.server, {
-    dataDir: DATA, listen: `127.0.0.1:${options["api-port"]}`, env: { KARTA_LOG: process.env.KARTA_LOG ?? "warn" }, onLog: (text) => process.stderr.write(text),
+    // On all of the machine's addresses: Firefox makes no WebRTC connection to a loopback address, so there would be no calls in it.
+    dataDir: DATA, listen: `127.0.0.1:${options["api-port"]}`, udpListen: "0.0.0.0:0", env: { KARTA_LOG: process.env.KARTA_LOG ?? "warn" }, onLog: (text) => process.stderr.write(text),
     onStart: (stop) => { stopApi = stop; },
   });
   started.exited.then(({ code, signal }) => {

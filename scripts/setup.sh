@@ -156,6 +156,16 @@ install_browser() {
   fi
 }
 
+# The tests of Firefox run in a stock one. Without it, tests/e2e says that they are skipped.
+want_firefox() {
+  [ -z "${FIREFOX:-}" ] || return 0
+  have firefox-esr && return
+  have firefox && return
+  [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; } || return 0
+  have apt-get || return 0
+  (apt_install "Firefox, for the tests in it" firefox-esr) || warn "nothing is tested in Firefox"
+}
+
 have_voice() { have flite && have pocketsphinx_continuous && [ -e /usr/share/pocketsphinx/model/en-us/en-us ]; }
 
 # What the tests' calls are heard and answered with.

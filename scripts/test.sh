@@ -43,10 +43,10 @@ find_clippy() {
   warn "no clippy of this rustc: the tests run without lints"
 }
 
-# What is loaded and not built: a browser, speech, a relay, a Pipecat. Only the tests that run later need them.
+# What is loaded and not built: browsers, speech, a relay, a Pipecat. Only the tests that run later need them.
 packages() {
   local part missing=0
-  for part in want_strace need_browser need_voice need_turn want_php need_openai_client need_python need_pipecat; do
+  for part in want_strace need_browser want_firefox need_voice need_turn want_php need_openai_client need_python need_pipecat; do
     # In a shell of its own: what cannot be had does not take away what comes after it.
     ("$part") || missing=1
   done

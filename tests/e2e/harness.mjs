@@ -8,6 +8,7 @@ import { chromium } from "playwright-core";
 import { cli, seed, seedAgent, startServer } from "../../scripts/server.mjs";
 import { PASTED_HOST, PASTED_KEY, serveFiles } from "../../scripts/static.mjs";
 import { startCoturn } from "./harness/coturn.mjs";
+import { firefox } from "./harness/firefox.mjs";
 import { startModel } from "./harness/llm.mjs";
 import { bundleModules } from "./harness/modules.mjs";
 import { startOpenAi } from "./harness/openai.mjs";
@@ -31,7 +32,7 @@ export const inFolder = (name) => { folder = name; };
  * headers(url) (of the customer's pages), rewrite(html, url) (a customer's page with a mistake in it), origins(site) (the key's allowlist; default the site's), greeting, network (true: failed requests are expected),
  * modules (scripts of the customer's own, bundled with the npm package: `app.tsx` is there as `/app.js`), engine (`pipecat` or `openai`: the agent is talked to by it), context (Playwright's options), timeoutMs, turn ({secret, transports?, serverSecret?}: a real coturn, and a server that knows its secret or believes in another),
  * waits (true: it takes long and does little, so it runs beside the others),
- * browser (launchBrowser's options: the test gets a browser of its own).
+ * browser (launchBrowser's options: the test gets a browser of its own), firefox (true: its pages are Firefox's, see harness/firefox.mjs).
  */
 export function test(name, options, run) {
   if (typeof options === "function") [options, run] = [{}, options];
@@ -85,7 +86,8 @@ function ownersDir() {
 
 /** Everything one test needs; `close` ends it all. */
 export async function makeWorld(shared, { folder, options }) {
-  const browser = options.browser ? await launchBrowser(options.browser) : shared;
+  const own = options.browser && await launchBrowser(options.browser);
+  const browser = options.firefox ? await firefox(shared) : own ?? shared;
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), "karta-e2e-"));
   const model = options.model ? await startModel() : undefined;
   const turn = options.turn && await startCoturn(options.turn);
@@ -115,7 +117,8 @@ export async function makeWorld(shared, { folder, options }) {
   const agentArgs = ["--runtime", options.model ? "openai" : "builtin", "--greeting", options.greeting ?? "Hello! Ask me anything.", ...(engine ? ["--voice", options.engine === "pipecat" ? "pipecat" : "openai-realtime"] : []), ...(options.agentArgs ?? [])];
   const { data, agentId } = await owned(agentArgs, options.model ? [] : fs.readdirSync(KNOWLEDGE).map((f) => path.join(KNOWLEDGE, f)));
   fs.cpSync(data, dir, { recursive: true });
-  running = await startServer(SERVER, { dataDir: dir, env });
+  // On this machine's own address for Firefox, which pairs no loopback address: so it needs no other setting than a visitor's.
+  running = await startServer(SERVER, { dataDir: dir, env, ...(options.firefox && { udpListen: "0.0.0.0:0" }) });
   seeded = await seed(SERVER, dir, { name: "Juniper", agentId, origins: options.origins ? options.origins(site.origin) : [site.origin] });
 
   const contexts = [];
@@ -167,13 +170,13 @@ export async function makeWorld(shared, { folder, options }) {
     checkComplaints() {
       for (const tab of tabs) {
         // The browser itself reports each failed request; where a test takes the server away, those are expected.
-        if (options.network) tab.forgive(/^console\.error: Failed to load resource: net::ERR_|ERR_(CONNECTION|INCOMPLETE|EMPTY|NETWORK)/);
+        if (options.network) tab.forgive(/^console\.error: Failed to load resource: net::ERR_|ERR_(CONNECTION|INCOMPLETE|EMPTY|NETWORK)|CORS request did not succeed/);
         assert.deepEqual(tab.unforgiven(), [], "the page's console is clean");
       }
     },
     async close() {
       for (const context of contexts) await context.close();
-      if (browser !== shared) await browser.close();
+      await own?.close();
       await Promise.all([running?.stop("SIGKILL"), site.close(), model?.close(), turn?.stop(), engine?.close()]);
       fs.rmSync(dir, { recursive: true, force: true });
     },

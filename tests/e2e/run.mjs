@@ -7,6 +7,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { inFolder, launchBrowser, makeWorld, SERVER, tests } from "./harness.mjs";
+import { closeFirefox, hasFirefox } from "./harness/firefox.mjs";
 
 const HERE = import.meta.dirname;
 const SHOTS = path.resolve(HERE, "../../.karta/test");
@@ -26,7 +27,9 @@ for (const name of fs.readdirSync(HERE).sort()) {
   inFolder(folder);
   await import(path.join(folder, "test.mjs"));
 }
-const chosen = tests.filter((t) => (long || !t.options.long) && (!wanted.length || wanted.some((w) => t.name.includes(w))));
+const asked = tests.filter((t) => (long || !t.options.long) && (!wanted.length || wanted.some((w) => t.name.includes(w))));
+const chosen = asked.filter((t) => !t.options.firefox || hasFirefox());
+if (chosen.length < asked.length) console.log(`skip  ${asked.length - chosen.length} tests in Firefox: there is none (install firefox-esr, or set FIREFOX)`);
 /** Folders, as long ones first as these are known: so no lane is left alone with one. */
 const LONG = ["engine pipecat", "voice", "engine openai", "fuzz", "reload", "turn"];
 const weight = (name) => LONG.indexOf(name) + 1 || LONG.length + 1;
@@ -82,6 +85,7 @@ async function lane(queue) {
       }
     }
   }
+  await closeFirefox(browser);
   await browser.close();
 }
 

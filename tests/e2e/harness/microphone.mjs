@@ -10,6 +10,8 @@ function install(recordings, alive) {
   let context;
   let line;
   const decode = (base64) => context.decodeAudioData(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer);
+  // Firefox has none in the empty page that a tab begins with.
+  if (!navigator.mediaDevices) return;
   const media = Object.getPrototypeOf(navigator.mediaDevices);
   const real = media.getUserMedia;
   media.getUserMedia = async function (constraints) {
