@@ -17,13 +17,17 @@ const BUNDLES = ["launcher", "panel", "realtime", "headless"];
 // The oldest browsers that run what rustc emits (bulk memory, sign extension, reference types).
 const BROWSERS = ["chrome97", "firefox102", "safari16.4"];
 
-// Found by trying what brotli makes of it: control flow built anew from its graph, no temporaries for repeated expressions.
-const WASM_OPT = ["--low-memory-unused", "--flatten", "--rereloop", "--simplify-locals", "-Oz", "-Oz", "-Oz", "--skip-pass=local-cse", "--reorder-functions-by-name", "--strip-debug", "--minify-imports-and-exports-and-modules"];
+// Found by trying what brotli makes of it: control flow built anew from its graph, no temporaries for repeated expressions. What helps the large modules, 140
+// bytes of the panel, costs the launcher 50.
+const wasmOpt = (bundle) => [
+  "--low-memory-unused", "--flatten", "--rereloop", ...(bundle === "launcher" ? [] : ["--simplify-locals", "-Oz"]), "-Oz", "-Oz", "--skip-pass=local-cse",
+  "--reorder-functions-by-name", "--strip-debug", "--minify-imports-and-exports-and-modules",
+];
 const STRIP = ["--strip-debug", "--strip-producers", "--strip-target-features"];
 
 /** Optimises one module and returns the names that wasm-opt shortened: {imports: [[module, name, short]], exports: [[name, short]]}. */
-function optimiseWasm(input, output) {
-  const names = execFileSync("wasm-opt", [input, "-o", output, ...WASM_OPT], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+function optimiseWasm(bundle, input, output) {
+  const names = execFileSync("wasm-opt", [input, "-o", output, ...wasmOpt(bundle)], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
   // Which way to measure likeness is the better one differs from module to module.
   const ways = [0.1, 1].map((common) => {
     orderFunctions(output, `${output}.ordered`, common, STRIP);
@@ -88,7 +92,7 @@ async function bundle(name) {
     return { js: Buffer.from(await bundleGlue(name, glueOut, {})), wasm: fs.readFileSync(wasmIn) };
   }
   const wasmOut = path.join(args.from, `${name}.opt.wasm`);
-  const names = optimiseWasm(wasmIn, wasmOut);
+  const names = optimiseWasm(name, wasmIn, wasmOut);
   const { glue, short } = renameInGlue(glueIn, names, name);
   fs.writeFileSync(glueOut, glue);
   const wasm = fs.readFileSync(wasmOut);
