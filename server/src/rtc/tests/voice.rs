@@ -18,6 +18,7 @@ use karta_protocol::{Accepted, ClientEvent, EventType, SessionEvent};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -79,6 +80,8 @@ pub struct Voiced {
     pub who: Principal,
     engine: Engine,
     settings: CallSettings,
+    /// From now on the log panics at what a call wants of it.
+    pub breaks: AtomicBool,
     _dir: tempfile::TempDir,
 }
 
@@ -124,6 +127,7 @@ impl Voiced {
             who,
             engine,
             settings,
+            breaks: AtomicBool::new(false),
             _dir: dir,
         })
     }
@@ -198,6 +202,7 @@ impl Conversation for Voiced {
     }
 
     async fn go_on(&self, who: &Principal, session_id: &str, stay: Stay) -> Result<Stay, Fault> {
+        assert!(!self.breaks.load(Ordering::Relaxed), "asked for by a test");
         self.sessions.go_on(who, session_id, stay).await
     }
 
@@ -208,6 +213,7 @@ impl Conversation for Voiced {
         utterance: &str,
         words: &str,
     ) -> Result<Accepted, Fault> {
+        assert!(!self.breaks.load(Ordering::Relaxed), "asked for by a test");
         Conversation::said(&self.sessions, who, session_id, utterance, words).await
     }
 }
