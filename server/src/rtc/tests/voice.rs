@@ -1,6 +1,6 @@
 //! Calls from end to end: a client's audio through the real media thread, a real session log, and back.
 
-use super::super::{Begun, Conversation, Frames, Rtc};
+use super::super::{Begun, Conversation, Frames, Rtc, RtcConfig};
 use super::client::Client;
 use super::connect::config;
 use crate::agent::{AgentFailure, Answer, Runtime, Runtimes, Sink, Turn};
@@ -400,11 +400,17 @@ async fn garbage_for_sound_disturbs_neither_its_own_call_nor_another() {
 async fn a_real_voice_is_understood_and_answered_even_on_a_bad_line() {
     // Where flite and pocketsphinx are not installed there is no voice to test.
     let Ok(engine) = local::engine() else { return };
-    let rtc = Rtc::start(config()).await.unwrap();
+    // A recogniser loads its model in a third of a second, or in twenty where everything is busy; and this client sends no pings while it waits.
+    let limit = Duration::from_secs(60);
+    let rtc = Rtc::start(RtcConfig {
+        peer_timeout: limit,
+        ..config()
+    })
+    .await
+    .unwrap();
     let voiced = Voiced::new(engine, "We open at nine.").await;
     let mut client = voiced.open(&rtc).await;
-    // A recogniser loads its model in a third of a second, or in ten where everything is busy.
-    client.limit = Duration::from_secs(60);
+    client.limit = limit;
     client.speak(&asked()).await;
     client
         .until("the answer", |c| c.has("session.status_idle"))
