@@ -6,12 +6,13 @@ use crate::auth::address::Cidr;
 use crate::auth::limit::Rates;
 use crate::cli::ServeArgs;
 use crate::ice::IceServers;
-use crate::voice::CALLS_MAX;
 use crate::voice::engine::openai::VoiceConfig;
 use crate::voice::realtime::openai::OpenAiRealtimeConfig;
 use crate::voice::realtime::pipecat::PipecatConfig;
+use crate::voice::{CALLS_MAX, CallSettings, TurnSettings};
 use reader::Reader;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 mod reader;
@@ -20,6 +21,10 @@ mod tests;
 
 /// Two file descriptors a connection at most, far below what systemd gives a service.
 const MAX_CONNECTIONS: usize = 10_000;
+
+/// Browsers that pause in sending do so after 200 ms, so nothing shorter can be told from a network that stalls. Longer than three seconds, and
+/// nobody believes any more that an answer comes.
+const PAUSE_MS: RangeInclusive<u32> = 200..=3_000;
 
 /// How the server runs.
 #[derive(Clone, Debug)]
@@ -50,6 +55,8 @@ pub struct Config {
     pub openai_realtime: Option<OpenAiRealtimeConfig>,
     /// `KARTA_MAX_CALLS`.
     pub max_calls: usize,
+    /// `KARTA_VOICE_PAUSE_MS`.
+    pub pause_ms: u32,
     /// `KARTA_LOG`: a tracing filter.
     pub log: String,
     /// `KARTA_LOG_FORMAT`: `text` or `json`.
@@ -80,6 +87,11 @@ impl Config {
             openai_realtime: reader.openai_realtime(openai.as_ref()),
             openai,
             max_calls: reader.count("KARTA_MAX_CALLS", CALLS_MAX, 10_000),
+            pause_ms: reader.number(
+                "KARTA_VOICE_PAUSE_MS",
+                TurnSettings::default().pause_ms,
+                PAUSE_MS,
+            ),
             listen,
             udp_listen,
             data_dir: data_dir.to_owned(),
@@ -98,6 +110,18 @@ impl Config {
             Ok(config)
         } else {
             Err(reader.problems)
+        }
+    }
+
+    /// How this server's own calls go.
+    pub fn call_settings(&self) -> CallSettings {
+        let turns = TurnSettings {
+            pause_ms: self.pause_ms,
+            ..TurnSettings::default()
+        };
+        CallSettings {
+            turns,
+            ..CallSettings::default()
         }
     }
 }

@@ -15,11 +15,11 @@ use karta_server::extract::Extractor;
 use karta_server::files::Files;
 use karta_server::rtc::{Rtc, RtcConfig};
 use karta_server::session::Sessions;
+use karta_server::voice::Voices;
 use karta_server::voice::engine::{self, Engines};
 use karta_server::voice::realtime::openai::OpenAiRealtime;
 use karta_server::voice::realtime::pipecat::Pipecat;
 use karta_server::voice::realtime::{Realtime, Realtimes};
-use karta_server::voice::{CallSettings, Voices};
 use karta_server::{listen, metrics, retention, router, service};
 use std::io::Write;
 use std::process::ExitCode;
@@ -195,8 +195,7 @@ fn voices(config: &Config) -> Voices {
         None => Err("no provider of speech is configured; set OPENAI_API_KEY, or OPENAI_STT_MODEL and OPENAI_TTS_MODEL of your server".into()),
     };
     let engines = Engines::new(engine::local::engine(), openai);
-    Voices::new(engines, config.max_calls, CallSettings::default())
-        .with_realtimes(realtimes(config))
+    Voices::new(engines, config.max_calls, config.call_settings()).with_realtimes(realtimes(config))
 }
 
 fn realtimes(config: &Config) -> Realtimes {

@@ -16,7 +16,7 @@ mod usage;
 use client::{Api, Failure, Link, Pace, Seen, Visitor};
 use futures::StreamExt;
 use karta_server::voice::codec::Encoder;
-use karta_server::voice::{FRAME, Resampler, wav};
+use karta_server::voice::{FRAME, Resampler, SPOKEN_RATE, TurnSettings, wav};
 use process::Process;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ const MEASURE: Duration = Duration::from_secs(8);
 /// Longer than any step lasts, ten seconds a sentence.
 const ANSWER: &str = "One two three. Two three four. Three four five. Four five six. Five six seven. Six seven eight. Seven eight nine. Eight nine ten.";
 const QUESTION: &[u8] = include_bytes!("../../../fixtures/voice/opening-hours.wav");
+/// Of 32,768. Softer is the recording's own silence.
+const LOUD: u16 = 300;
 
 struct Options {
     server: PathBuf,
@@ -323,33 +325,50 @@ async fn chatting(links: Vec<Link>, server: &Process) -> Result<(), Failure> {
     Ok(())
 }
 
-/// From the last packet of a question to the first of the answer; the provider takes no time, so all of it is the server's.
+/// From the last sound of a question to the first packet of the answer; the provider takes no time, so all of it is the server's.
 async fn answer_time(api: &Api, rounds: usize) -> Result<(), Failure> {
-    let (rate, pcm) = wav::read(QUESTION).ok_or("no question")?;
-    let question = packets(&Resampler::new(rate).push(&pcm));
-    let silence = silence();
+    let (rate, mut pcm) = wav::read(QUESTION).ok_or("no question")?;
+    // The recording ends with silence, and the pause that ends a turn begins where the voice ends.
+    let last = pcm.iter().rposition(|sample| sample.unsigned_abs() > LOUD);
+    pcm.truncate(last.map_or(0, |last| last + 1));
+    let mut spoken = Resampler::new(rate).push(&pcm);
+    let question = spoken.len().div_ceil(FRAME) as u64;
+    // In one stream, as from a browser, which goes on sending for a while.
+    spoken.resize(spoken.len() + SPOKEN_RATE as usize * 10, 0);
+    let pace = Pace {
+        audio: packets(&spoken),
+        ..Pace::default()
+    };
     let mut times = Vec::new();
     for _ in 0..rounds {
         let (_, mut link) = open(api, 1).await?.0.pop().ok_or("no link")?;
         link.send(r#"{"type":"voice.start"}"#)?;
         link.until_frame("listening").await?;
-        let pace = |audio: &[Vec<u8>]| Pace {
-            audio: audio.to_vec(),
-            ..Pace::default()
-        };
-        let length = Duration::from_millis(20 * question.len() as u64);
-        link.run(Instant::now() + length, &pace(&question)).await?;
-        let ended = Instant::now();
-        while link.heard_at.is_none() && ended.elapsed() < Duration::from_secs(10) {
-            let soon = Instant::now() + Duration::from_millis(10);
-            link.run(soon, &pace(&silence)).await?;
+        let mut ended = None;
+        while link.heard_at.is_none() {
+            let soon = Instant::now() + Duration::from_millis(1);
+            link.run(soon, &pace).await?;
+            if link.seen.packets_sent >= question {
+                let ended = ended.get_or_insert_with(Instant::now);
+                if ended.elapsed() > Duration::from_secs(8) {
+                    return Err("no answer was heard".into());
+                }
+            }
         }
-        let heard = link.heard_at.ok_or("no answer was heard")?;
+        let (heard, ended) = (link.heard_at, ended.ok_or("answered before it was asked")?);
+        let heard = heard.ok_or("no answer was heard")?;
         times.push((heard - ended).as_secs_f64() * 1_000.0);
+        link.close().await;
     }
     row(
-        "end of the question's audio → first audio of the answer (0.7 s of it the pause that ends a turn; engines take none), ms p50 / p99",
+        "last sound of the question → first audio of the answer (engines take no time), ms p50 / p99",
         two(&times),
+    );
+    let pause_ms = TurnSettings::default().pause_ms;
+    let rest: Vec<f64> = times.iter().map(|ms| ms - f64::from(pause_ms)).collect();
+    row(
+        &format!("  without the pause of {pause_ms} ms that ends a turn"),
+        two(&rest),
     );
     Ok(())
 }

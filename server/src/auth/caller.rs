@@ -32,8 +32,11 @@ pub struct Caller {
 impl Caller {
     /// Counts the action against the caller's address, key and visitor id.
     pub fn limit(&self, app: &App, action: Action) -> Result<(), Fault> {
+        // As a call that was handed over counts its minutes, which knows no address after a crash.
+        let mark = (action == Action::CallMinute).then(|| self.address_mark(app));
         let who = Counted {
             address: Some(self.address),
+            address_mark: mark.as_deref(),
             key_id: Some(&self.who.key_id),
             visitor: Some(&self.who.subject),
         };
@@ -99,7 +102,7 @@ impl Counting {
         Counted {
             address: Some(self.0),
             key_id,
-            visitor: None,
+            ..Counted::default()
         }
     }
 }

@@ -57,14 +57,14 @@ impl Guarded {
         let guard = self.app.watch.hold(&self.caller.claims);
         self.still_allowed().await?;
         Ok(Permit {
-            address: Some(self.caller.address),
+            address_mark: Some(self.caller.address_mark(&self.app)),
             guarded: self,
             guard,
         })
     }
 
-    /// The same for a call that another process let begin and left behind.
-    pub fn permit_again(app: &App, claims: Claims) -> Permit {
+    /// The same for a call that another process let begin and left behind. Its caller's address is not known any more, but by its mark.
+    pub fn permit_again(app: &App, claims: Claims, address_mark: Option<String>) -> Permit {
         let guard = app.watch.hold(&claims);
         let caller = Caller {
             who: claims.principal(),
@@ -74,7 +74,7 @@ impl Guarded {
         Permit {
             guarded: Guarded::new(app.clone(), caller),
             guard,
-            address: None,
+            address_mark,
         }
     }
 
@@ -96,8 +96,8 @@ impl Guarded {
 pub struct Permit {
     guarded: Guarded,
     guard: Guard,
-    /// None: nobody knows any more.
-    address: Option<IpAddr>,
+    /// [`Caller::address_mark`]. None: of a call that an earlier version has left behind.
+    address_mark: Option<String>,
 }
 
 impl Permit {
@@ -105,7 +105,8 @@ impl Permit {
     pub fn minute(&self) -> Result<(), Fault> {
         let caller = &self.guarded.caller;
         let who = Counted {
-            address: self.address,
+            address: None,
+            address_mark: self.address_mark.as_deref(),
             key_id: Some(&caller.who.key_id),
             visitor: Some(&caller.who.subject),
         };

@@ -32,6 +32,8 @@ const TIDY_EVERY: u32 = 4_096;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counted<'a> {
     pub address: Option<IpAddr>,
+    /// Stands for the address, and counts in its place: for what may have to be counted when nobody knows the address any more.
+    pub address_mark: Option<&'a str>,
     pub key_id: Option<&'a str>,
     pub visitor: Option<&'a str>,
 }
@@ -102,7 +104,10 @@ impl Limits {
             .filter(move |gate| gate.0 == action)
             .filter_map(move |(_, scope, gate)| {
                 let bucket = match scope {
-                    Scope::Address => self.bucket(super::address::counted(who.address?)),
+                    Scope::Address => match who.address_mark {
+                        Some(mark) => self.bucket(mark),
+                        None => self.bucket(super::address::counted(who.address?)),
+                    },
                     Scope::Key => self.bucket(who.key_id?),
                     Scope::Visitor => self.bucket(who.visitor?),
                 };

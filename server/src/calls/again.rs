@@ -64,7 +64,7 @@ impl Calls {
         };
         let mut taken = Taken {
             who,
-            permit: Guarded::permit_again(app, kept.claims),
+            permit: Guarded::permit_again(app, kept.claims, kept.address),
             handover,
             engine: line.engine,
             name,

@@ -19,7 +19,7 @@ pub fn offer(text: &str) -> Result<String, Unacceptable> {
     if !text.lines().any(|line| line.starts_with("m=audio ")) {
         return Err(Unacceptable::new("the offer has no audio section"));
     }
-    if text.contains(|c: char| c.is_control() && !matches!(c, '\r' | '\n')) {
+    if !has_plain_lines(text) {
         return Err(Unacceptable::new("the offer holds control characters"));
     }
     Ok(text
@@ -33,6 +33,13 @@ pub fn offer(text: &str) -> Result<String, Unacceptable> {
         })
         .flat_map(|line| [line.trim_end(), "\r\n"])
         .collect())
+}
+
+/// Its lines are the same for every reader: Python's `splitlines` ends one at a lone CR, U+2028 and more, and would see a candidate where we see
+/// the rest of another line.
+fn has_plain_lines(text: &str) -> bool {
+    let strange = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{2028}' | '\u{2029}');
+    !text.replace("\r\n", "\n").contains(strange)
 }
 
 /// The same offer, with nothing of where its maker is: enough to end its call with.
@@ -50,6 +57,9 @@ pub fn without_addresses(offer: &str) -> String {
 /// The candidates of a fragment (RFC 8840) that an engine may see.
 pub fn candidates(text: &str) -> Result<Vec<Candidate>, Unacceptable> {
     sdp::Fragment::parse(text)?;
+    if !has_plain_lines(text) {
+        return Err(Unacceptable::new("the fragment holds control characters"));
+    }
     let (mut mid, mut section, mut found) = (String::new(), None, Vec::new());
     for line in text.lines() {
         let line = line.trim_end();
@@ -75,6 +85,10 @@ pub fn candidates(text: &str) -> Result<Vec<Candidate>, Unacceptable> {
 
 /// The rest of a candidate's line names an address that any host may be asked to reach (RFC 8839 5.1: the fifth word).
 fn is_public(rest: &str) -> bool {
+    // Other readers know more white space than we do, and would count other words.
+    if !rest.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return false;
+    }
     let address = rest.split_ascii_whitespace().nth(4);
     // A name would be looked up, here or by multicast.
     match address.and_then(|text| text.parse().ok()) {
@@ -106,6 +120,7 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const OFFER: &str = include_str!("../../../fixtures/sdp/chromium-audio-channel-gathered.sdp");
 
@@ -218,5 +233,104 @@ mod tests {
         assert!(candidates("hello").is_err());
         let many = "a=candidate:2 1 udp 1 93.184.216.34 5 typ srflx\r\n".repeat(65);
         assert!(candidates(&many).is_err());
+    }
+
+    /// Lines as an engine in another language may see them (Python's `splitlines`, for one).
+    fn lines(text: &str) -> impl Iterator<Item = &str> {
+        text.split(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
+    }
+
+    /// The address of a candidate, as somebody reads it who knows more kinds of white space.
+    fn points_inside(candidate: &str) -> bool {
+        let address = candidate.split_whitespace().nth(4);
+        !address
+            .is_some_and(|_| is_public(&candidate.split_whitespace().collect::<Vec<_>>().join(" ")))
+    }
+
+    const INSIDE: &str = "a=candidate:7 1 udp 7 10.0.0.1 5 typ host";
+
+    #[test]
+    fn no_candidate_is_hidden_from_this_reader_and_seen_by_another() {
+        for end in ["\r", "\u{2028}", "\u{2029}", "\u{85}", "\u{b}", "\u{1e}"] {
+            let given = OFFER.replacen("a=mid:0", &format!("a=mid:0{end}{INSIDE}"), 1);
+            let handed = offer(&given).unwrap_or_default();
+            assert!(!handed.contains("10.0.0.1"), "{end:?}");
+            let given = format!("a=mid:0{end}{INSIDE}\r\n");
+            let told = candidates(&given).unwrap_or_default();
+            assert!(told.is_empty(), "{end:?} {told:?}");
+        }
+        for gap in ['\u{a0}', '\u{2003}', '\u{3000}', '\u{1c}'] {
+            // For Python the fifth word is the private address.
+            let line = format!("1 1 udp{gap}7 10.0.0.1{gap}x 93.184.216.34 5 typ host");
+            let given = OFFER.replacen("a=mid:0", &format!("a=mid:0\r\na=candidate:{line}"), 1);
+            let handed = offer(&given).unwrap_or_default();
+            assert!(!handed.contains("10.0.0.1"), "{gap:?}");
+            let told = candidates(&format!("a=candidate:{line}\r\n")).unwrap_or_default();
+            assert!(told.is_empty(), "{gap:?} {told:?}");
+        }
+    }
+
+    /// What is done to an offer: a line of it is lost, doubled, cut, or gets a piece of another or something strange into it.
+    fn damage() -> impl Strategy<Value = Vec<(usize, u8, usize, String)>> {
+        let piece = prop_oneof![
+            "\\PC{0,40}",
+            any::<String>(),
+            Just(INSIDE.to_owned()),
+            Just(format!("\r\n{INSIDE}\r\n")),
+            Just("\r\nc=IN IP4 10.0.0.1\r\n".to_owned()),
+            prop::sample::select(vec!["\r", "\n", "\u{2028}", "\u{2029}", "\u{a0}", " ", ":"])
+                .prop_map(|end| format!("{end}{INSIDE}")),
+        ];
+        let change = (any::<usize>(), 0_u8..5, any::<usize>(), piece);
+        prop::collection::vec(change, 0..5)
+    }
+
+    fn damaged(text: &str, damage: &[(usize, u8, usize, String)]) -> String {
+        let mut lines: Vec<String> = text.lines().map(|line| format!("{line}\r\n")).collect();
+        for (line, kind, at, piece) in damage {
+            let line = line % lines.len();
+            let at = lines[line].floor_char_boundary(at % (lines[line].len() + 1));
+            match kind {
+                0 => lines[line].clear(),
+                1 => lines[line] = lines[line].repeat(2),
+                2 => lines[line].truncate(at),
+                _ => lines[line].insert_str(at, piece),
+            }
+        }
+        lines.concat()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(match std::env::var_os("KARTA_TEST_LONG") {
+            Some(_) => 20_000,
+            None => 500,
+        }))]
+
+        #[test]
+        fn whatever_is_handed_over_points_nowhere_inside(damage in damage(), text: String) {
+            for given in [damaged(OFFER, &damage), text] {
+                if let Ok(handed) = offer(&given) {
+                    for line in lines(&handed) {
+                        if let Some(rest) = line.strip_prefix("a=candidate:") {
+                            prop_assert!(!points_inside(rest), "{line:?}");
+                        }
+                    }
+                    // Nothing is left to take out.
+                    if let Ok(again) = offer(&handed) {
+                        prop_assert_eq!(again, handed);
+                    }
+                }
+                let kept = without_addresses(&given);
+                for line in kept.lines() {
+                    prop_assert!(!line.starts_with("a=candidate:") && !line.starts_with("a=rtcp:"), "{line:?}");
+                    prop_assert!(!line.starts_with("c=") || line == "c=IN IP4 0.0.0.0", "{line:?}");
+                }
+                prop_assert_eq!(&without_addresses(&kept), &kept);
+                for candidate in candidates(&given).unwrap_or_default() {
+                    let rest = candidate.line.strip_prefix("candidate:");
+                    prop_assert!(rest.is_some_and(|rest| !points_inside(rest)), "{:?}", candidate.line);
+                }
+            }
+        }
     }
 }

@@ -7,7 +7,10 @@ use crate::voice::engine::openai::VoiceConfig;
 use crate::voice::realtime::openai::OpenAiRealtimeConfig;
 use crate::voice::realtime::pipecat::PipecatConfig;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
 
 pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
@@ -34,7 +37,7 @@ impl Reader {
             .map(|value| value.trim().to_owned())
     }
 
-    fn wrong(&mut self, name: &str, problem: impl std::fmt::Display) {
+    fn wrong(&mut self, name: &str, problem: impl Display) {
         self.problems.push(format!("{name}: {problem}"));
     }
 
@@ -48,7 +51,7 @@ impl Reader {
         })
     }
 
-    pub fn list<T: std::str::FromStr>(&mut self, name: &str, example: &str) -> Vec<T> {
+    pub fn list<T: FromStr>(&mut self, name: &str, example: &str) -> Vec<T> {
         let text = self.get(name).unwrap_or_default();
         let items = text
             .split(',')
@@ -126,13 +129,26 @@ impl Reader {
     }
 
     pub fn count(&mut self, name: &str, default: usize, max: usize) -> usize {
+        self.number(name, default, 1..=max)
+    }
+
+    pub fn number<T: FromStr + PartialOrd + Display>(
+        &mut self,
+        name: &str,
+        default: T,
+        range: RangeInclusive<T>,
+    ) -> T {
         let Some(text) = self.get(name) else {
             return default;
         };
         match text.parse() {
-            Ok(n) if (1..=max).contains(&n) => n,
+            Ok(n) if range.contains(&n) => n,
             _ => {
-                self.wrong(name, format!("`{text}` is not a number from 1 to {max}"));
+                let (min, max) = range.into_inner();
+                self.wrong(
+                    name,
+                    format!("`{text}` is not a number from {min} to {max}"),
+                );
                 default
             }
         }

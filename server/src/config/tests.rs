@@ -39,6 +39,7 @@ fn every_bad_variable_is_reported_at_once() {
             ("KARTA_LIMIT_MINTS", "5/1m"),
             ("KARTA_LIMIT_MINTS_PER_KEY", "many"),
             ("KARTA_MAX_CONNECTIONS", "0"),
+            ("KARTA_VOICE_PAUSE_MS", "0.7s"),
             ("KARTA_METRICS_LISTEN", "9464"),
             ("OPENAI_BASE_URL", "sk-123"),
             ("OPENAI_API_KEY", "a b"),
@@ -65,6 +66,7 @@ fn every_bad_variable_is_reported_at_once() {
         "KARTA_LIMIT_MINTS_PER_KEY",
         "KARTA_METRICS_LISTEN",
         "KARTA_MAX_CONNECTIONS",
+        "KARTA_VOICE_PAUSE_MS",
         "OPENAI_BASE_URL",
         "OPENAI_API_KEY",
         "KARTA_TOOL_SECRET",
@@ -80,7 +82,7 @@ fn every_bad_variable_is_reported_at_once() {
             "{name}: {problems:#?}"
         );
     }
-    assert_eq!(problems.len(), 20, "{problems:#?}");
+    assert_eq!(problems.len(), 21, "{problems:#?}");
     assert!(
         !problems.concat().contains("sk-123"),
         "a misplaced key is not printed"
@@ -104,6 +106,24 @@ fn relays_come_with_their_secret_which_is_never_shown() {
     );
     let problems = problems.expect_err("bad").concat();
     assert!(problems.starts_with("KARTA_ICE_SERVERS") && !problems.contains("north"));
+}
+
+#[test]
+fn the_pause_that_ends_a_turn_has_bounds() {
+    let pause = |text: &str| {
+        let config = read("[::1]:0", &[("KARTA_VOICE_PAUSE_MS", text)])?;
+        Ok(config.call_settings().turns.pause_ms)
+    };
+    for (text, pause_ms) in [("", 700), ("200", 200), (" 1500 ", 1_500), ("3000", 3_000)] {
+        assert_eq!(pause(text), Ok(pause_ms), "{text}");
+    }
+    for text in ["0", "199", "3001", "-700", "700.5", "700ms", "99999999999"] {
+        let problems: Vec<String> = pause(text).expect_err(text);
+        assert!(
+            problems.len() == 1 && problems[0].contains("from 200 to 3000"),
+            "{text}: {problems:?}"
+        );
+    }
 }
 
 #[test]

@@ -69,7 +69,7 @@ pub(crate) fn check(text: &str) -> Result<IceCreds, Unacceptable> {
 
 /// Port 0 alone would mean a section that is not wanted, but Firefox writes it for every section of a bundle but the first.
 fn carries_channel(text: &str) -> bool {
-    text.split("m=application ")
+    text.split("\nm=application ")
         .skip(1)
         .filter_map(|rest| rest.split("\nm=").next())
         .any(|section| !section.starts_with("0 ") || section.contains("\na=bundle-only"))

@@ -202,6 +202,7 @@ fn step(call: &mut Call, desk: &mut Desk, input: Input, now: Instant, out: &mut 
                 ..SessionEvent::default()
             }),
             Report::Recognised(utterance, result) => {
+                desk.recognised(utterance);
                 let words = desk.judge(result).unwrap_or_default();
                 call.recognised(utterance, &words, out);
             }

@@ -1,5 +1,6 @@
 //! str0m clients against real media threads over loopback. No sleeps: each wait is for a condition, with a limit.
 
+mod broken;
 mod chaos;
 pub(super) mod client;
 mod connect;

@@ -112,35 +112,12 @@ impl Engines {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::mute;
     use super::*;
-
-    struct Nobody;
-
-    #[async_trait]
-    impl SpeechToText for Nobody {
-        async fn transcribe(
-            &self,
-            _: mpsc::Receiver<Vec<i16>>,
-            _: &dyn SoFar,
-        ) -> Result<String, SpeechFailure> {
-            Ok(String::new())
-        }
-    }
-
-    #[async_trait]
-    impl TextToSpeech for Nobody {
-        async fn speak(&self, _: &str, _: &mpsc::Sender<Vec<i16>>) -> Result<(), SpeechFailure> {
-            Ok(())
-        }
-    }
 
     fn check(choice: &str, local: bool, openai: bool, works: bool) {
         let engine = |there: bool, why: &str| match there {
-            true => Ok(Engine {
-                ears: Arc::new(Nobody),
-                mouth: Arc::new(Nobody),
-                metered: false,
-            }),
+            true => Ok(mute()),
             false => Err(why.to_owned()),
         };
         let engines = Engines::new(engine(local, "no flite"), engine(openai, "no provider"));

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// The browser's side; it is tested with the media threads.
 #[path = "../../src/rtc/tests/client.rs"]
 #[expect(dead_code, reason = "the media tests use more of it")]
-mod client;
+pub mod client;
 
 pub async fn server(rates: Rates) -> Server {
     let rtc = Rtc::start(SocketAddr::from(([127, 0, 0, 1], 0)))

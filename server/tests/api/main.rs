@@ -33,4 +33,5 @@ mod stream;
 mod synced;
 mod two;
 mod unread;
+mod voice;
 mod widget;

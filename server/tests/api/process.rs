@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 mod metrics;
+mod pause;
 mod secrets;
 
 pub fn karta(data: &Path, arguments: &[&str]) -> Command {

@@ -84,16 +84,17 @@ async fn no_malformed_input_disturbs_a_call_in_another_session() {
     let (call, sample) = call(&api).await.expect("a call");
     let call = tokio::spawn(live(call, over.clone()));
 
-    let (offers, patches, packets, frames) = tokio::join!(
+    let (offers, patches, packets, (own, links), frames) = tokio::join!(
         malformed_offers(&api, volume(250)),
         malformed_patches(&api, volume(250)),
         malformed_packets(&server.udp, &sample, volume(10_000)),
+        malformed_packets_of_a_caller(&api, &server.udp, volume(5_000)),
         malformed_frames(&api, volume(150)),
     );
     over.cancel();
     let seen = call.await.expect("no panic").expect("the call went on");
     eprintln!(
-        "offers {offers:?}\npatches {patches:?}\n{packets} packets, {frames} frames; the call: {} of {} pongs, {} packets of audio, {} lost, longest gap {:.0} ms",
+        "offers {offers:?}\npatches {patches:?}\n{packets} packets of strangers, {own} of {links} callers, {frames} frames; the call: {} of {} pongs, {} packets of audio, {} lost, longest gap {:.0} ms",
         seen.pongs_ms.len(),
         seen.pings,
         seen.transits_ms.len(),
@@ -302,6 +303,42 @@ async fn malformed_packets(server: &str, sample: &[Vec<u8>], count: usize) -> us
         }
     }
     count
+}
+
+/// From the socket of somebody who is in a call, which the server takes for that caller: what strangers send is dropped before it. Where it
+/// costs the caller's own connection, the next one goes on. Also how many there were.
+async fn malformed_packets_of_a_caller(api: &Api, server: &str, count: usize) -> (usize, usize) {
+    let mut random = random(5);
+    let (mut sent, mut links) = (0, 0);
+    let pace = Pace {
+        audio: vec![vec![0xf8, 0xff, 0xfe]],
+        ..Pace::default()
+    };
+    while sent < count {
+        let visitor = api.visitor().await.expect("a visitor");
+        let mut link = api.connect(&visitor).await.expect("a connection");
+        links += 1;
+        // Of the handshake, and then of the call: SRTP, and the channel's DTLS.
+        let mut genuine = std::mem::take(&mut link.sample);
+        let begun = link.send(r#"{"type":"voice.start"}"#);
+        begun.expect("an open channel");
+        let soon = Instant::now() + Duration::from_millis(300);
+        let mut lives = link.run(soon, &pace).await.is_ok();
+        genuine.append(&mut link.sample);
+        while sent < count && lives && !link.ended {
+            for _ in 0..16 {
+                let packet = match random.random_range(0..3) {
+                    0 => shaped(&mut random),
+                    _ => damaged(genuine.choose(&mut random).expect("some"), &mut random),
+                };
+                let _ = link.socket.send_to(&packet, server).await;
+                sent += 1;
+            }
+            let soon = Instant::now() + Duration::from_millis(2);
+            lives = link.run(soon, &pace).await.is_ok();
+        }
+    }
+    (sent, links)
 }
 
 /// Visitors whose handshake was in order and whose frames are not.

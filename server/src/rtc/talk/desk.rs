@@ -7,8 +7,10 @@ use crate::rtc::{Conversation, PeerKey};
 use crate::session::{Aloud, Principal, Stay};
 use crate::voice::engine::{Engine, SpeechFailure};
 use crate::voice::{Call, FRAME, Out, Phase, SPOKEN_RATE};
+use futures::FutureExt;
 use karta_protocol::{EventType, SessionEvent};
 use std::collections::{HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -39,7 +41,8 @@ pub struct Desk {
     pub reports: mpsc::Sender<Report>,
     /// Of the engine that speaks: its sound, and that it is done.
     pub sounds: mpsc::Sender<Report>,
-    pub listening: HashMap<u64, mpsc::Sender<Vec<i16>>>,
+    /// Turns of the visitor whose words are not known yet.
+    pub listening: HashMap<u64, Listening>,
     pub to_speak: VecDeque<(u64, String)>,
     /// The sentence that is being made.
     pub speaking: Option<(u64, AbortOnDrop)>,
@@ -52,6 +55,15 @@ pub struct Desk {
     pub stay: Stay,
     /// When it pays. None: it is just doing so.
     pub due: Option<Instant>,
+}
+
+/// A turn that is being recognised.
+pub struct Listening {
+    /// Before the sound, so that it is dropped before: to a recogniser the end of the sound is the end of the turn, and it would ask a provider,
+    /// who wants to be paid, for the words of a call that is over.
+    _task: AbortOnDrop,
+    /// None: the turn has ended.
+    speech: Option<mpsc::Sender<Vec<i16>>>,
 }
 
 pub struct AbortOnDrop(AbortHandle);
@@ -81,12 +93,15 @@ impl Desk {
             )),
             Out::Recognise(utterance) => self.recognise(utterance),
             Out::Sound(utterance, pcm) => {
-                if let Some(speech) = self.listening.get(&utterance) {
+                let listening = self.listening.get(&utterance);
+                if let Some(speech) = listening.and_then(|listening| listening.speech.as_ref()) {
                     let _ = speech.try_send(pcm);
                 }
             }
             Out::Ended(utterance) => {
-                self.listening.remove(&utterance);
+                if let Some(listening) = self.listening.get_mut(&utterance) {
+                    listening.speech = None;
+                }
             }
             Out::Said(utterance, words) => self.say(utterance, words),
             Out::Speak(number, words) => self.to_speak.push_back((number, words)),
@@ -111,16 +126,25 @@ impl Desk {
 
     fn recognise(&mut self, utterance: u64) {
         let (speech, heard) = mpsc::channel(SPEECH);
-        self.listening.insert(utterance, speech);
         let (ears, reports) = (self.engine.ears.clone(), self.reports.clone());
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let so_far = |words: &str| {
                 // The next ones hold these too.
                 let _ = reports.try_send(Report::SoFar(utterance, words.to_owned()));
             };
-            let result = ears.transcribe(heard, &so_far).await;
+            let result = whole(ears.transcribe(heard, &so_far)).await;
             let _ = reports.send(Report::Recognised(utterance, result)).await;
         });
+        let listening = Listening {
+            _task: AbortOnDrop(task.abort_handle()),
+            speech: Some(speech),
+        };
+        self.listening.insert(utterance, listening);
+    }
+
+    /// Its words are known, or will never be.
+    pub fn recognised(&mut self, utterance: u64) {
+        self.listening.remove(&utterance);
     }
 
     fn say(&self, utterance: u64, words: String) {
@@ -131,9 +155,8 @@ impl Desk {
         );
         let reports = self.reports.clone();
         tokio::spawn(async move {
-            let said = conversation
-                .said(&who, &session_id, &name(utterance), &words)
-                .await;
+            let utterance = name(utterance);
+            let said = whole(conversation.said(&who, &session_id, &utterance, &words)).await;
             let _ = reports.send(Report::Said(said.map(|_| ()))).await;
         });
     }
@@ -150,7 +173,7 @@ impl Desk {
         let room = self.room.subscribe();
         let task = tokio::spawn(async move {
             let (sound, made) = mpsc::channel(1);
-            let speak = async move { mouth.speak(&words, &sound).await };
+            let speak = whole(async move { mouth.speak(&words, &sound).await });
             let (result, ()) = tokio::join!(speak, forward(number, made, room, &sounds));
             let _ = sounds.send(Report::Sounded(number, result)).await;
         });
@@ -201,7 +224,7 @@ impl Desk {
         );
         let reports = self.reports.clone();
         tokio::spawn(async move {
-            let went_on = conversation.go_on(&who, &session_id, stay).await;
+            let went_on = whole(conversation.go_on(&who, &session_id, stay)).await;
             let _ = reports.send(Report::WentOn(went_on)).await;
         });
     }
@@ -218,6 +241,30 @@ impl Desk {
     pub fn tell(&self, event: SessionEvent) {
         // A visitor who takes nothing any more has other worries than a state.
         let _ = self.news.try_send(Box::new(event));
+    }
+}
+
+/// What works for a call may panic, and must report all the same: the call waits for its report. The panic itself is logged and counted by the hook.
+async fn whole<T, F: Unwell>(work: impl Future<Output = Result<T, F>>) -> Result<T, F> {
+    // Dropped after a panic, whatever it has left half done.
+    let caught = AssertUnwindSafe(work).catch_unwind().await;
+    caught.unwrap_or_else(|_| Err(F::panicked()))
+}
+
+/// How a failure says that it was a panic.
+trait Unwell {
+    fn panicked() -> Self;
+}
+
+impl Unwell for SpeechFailure {
+    fn panicked() -> Self {
+        SpeechFailure::new("a speech engine panicked")
+    }
+}
+
+impl Unwell for Fault {
+    fn panicked() -> Self {
+        Fault::Internal("the log panicked".to_owned())
     }
 }
 

@@ -6,7 +6,9 @@ use super::connect::{config, connect, open};
 use super::fake::FakeConversation;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use str0m::{Event, Output};
 use tokio::net::UdpSocket;
 
 /// Packets; each run takes the same ones. `./build.sh test --long` sends ten million.
@@ -69,6 +71,12 @@ async fn noise_and_replays_during_the_handshake_cost_nobody_a_session() {
     let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let mut random = StdRng::seed_from_u64(2);
     for round in 0..20 {
+        // One who makes the noise itself, between the packets of its handshake: of that socket the server believes that it is this visitor's.
+        let (mut noisy, offer) = Client::new().await;
+        let answer = connect(&rtc, &conversation, &offer).await.unwrap();
+        noisy.answer(&answer.sdp);
+        shake_hands_amid_noise(noisy, rtc.local_addr(), &mut random).await;
+
         let (mut client, offer) = Client::new().await;
         let answer = connect(&rtc, &conversation, &offer).await.unwrap();
         client.answer(&answer.sdp);
@@ -87,6 +95,30 @@ async fn noise_and_replays_during_the_handshake_cost_nobody_a_session() {
         assert!(began.elapsed() < Duration::from_secs(5), "round {round}");
     }
     assert_eq!(super::probe(&rtc).await.panics, 0);
+}
+
+/// Whether it comes to a connection is no matter, nor how it fails.
+async fn shake_hands_amid_noise(mut client: Client, server: SocketAddr, random: &mut StdRng) {
+    let give_up = Instant::now() + Duration::from_millis(500);
+    let mut genuine = Vec::new();
+    while Instant::now() < give_up && genuine.len() < 60 {
+        match client.rtc.poll_output() {
+            Ok(Output::Transmit(packet)) => {
+                genuine.push(packet.contents.to_vec());
+                for noise in [random_packet(random), damaged(&genuine, random)] {
+                    client.socket.send_to(&noise, server).await.unwrap();
+                }
+                let _ = client
+                    .socket
+                    .send_to(&packet.contents, packet.destination)
+                    .await;
+            }
+            Ok(Output::Timeout(at)) => client.turn(at.min(give_up)).await,
+            Ok(Output::Event(Event::ChannelOpen(..))) | Err(_) => break,
+            Ok(Output::Event(_)) => {}
+        }
+    }
+    assert!(genuine.len() > 2, "the handshake began: {}", genuine.len());
 }
 
 #[tokio::test]

@@ -122,8 +122,9 @@ impl Client {
             }
             assert!(
                 Instant::now() < give_up,
-                "{what}: not within {:?}; {} frames, last {:.200?}",
+                "{what}: not within {:?}; ended: {}; {} frames, last {:.200?}",
                 self.limit,
+                self.ended,
                 self.frames.len(),
                 self.frames.last()
             );

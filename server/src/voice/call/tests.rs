@@ -171,6 +171,45 @@ fn a_question_is_recognised_answered_and_heard() {
 }
 
 #[test]
+fn a_sentence_is_spoken_while_the_model_still_writes() {
+    let mut stage = Stage::new();
+    let now = stage.now();
+    let mut at = 0;
+    for (piece, spoken) in [
+        ("We open", 0),
+        (" at nine.", 0),
+        (" Then we", 1),
+        (" bake! And", 2),
+    ] {
+        let out = &mut stage.out;
+        stage.call.wrote("p_1", at, piece, now, out);
+        at += piece.len();
+        let words: Vec<&str> = stage
+            .out
+            .iter()
+            .filter_map(|out| match out {
+                Out::Speak(_, words) => Some(words.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            words,
+            ["We open at nine.", "Then we bake!"][..spoken],
+            "after {piece}"
+        );
+    }
+    // And played, though nobody knows yet how the answer ends.
+    let number = stage.out.iter().find_map(|out| match out {
+        Out::Speak(number, _) => Some(*number),
+        _ => None,
+    });
+    let (number, out) = (number.expect("an order"), &mut stage.out);
+    stage.call.sound(number, &[3_000; FRAME * 5], now, out);
+    stage.pass(60);
+    assert!(stage.frames() > 2, "{:?}", stage.out);
+}
+
+#[test]
 fn frames_are_twenty_milliseconds_apart_on_the_rtp_clock() {
     let mut stage = Stage::new();
     stage.answer("p_1", "Hi.", 10);

@@ -1,9 +1,10 @@
 //! `local`: Debian's pocketsphinx and flite, as child processes. No key and no network; a demonstration rather than a product: a word in
-//! five or so is wrong. Processes instead of linked libraries: the server builds and runs without them, and what they do with strange
-//! input ends a child only.
+//! five or so is wrong, even of synthetic speech. Processes instead of linked libraries: the server builds and runs without them, and
+//! what they do with strange input ends a child only.
 //!
 //! A recogniser takes a third of a second and 100 MB to load its model, so one waits, loaded, for the next turn, and the number of
-//! those that run is bounded. It reads while the visitor speaks, so little is left to do at the end.
+//! those that run is bounded. It reads while the visitor speaks, so little is left to do at the end, and prints what it understood at
+//! each short pause.
 
 use super::{Engine, SoFar, SpeechFailure, SpeechToText, TextToSpeech, WORDS_MAX_BYTES};
 use crate::voice::samples::{BITE, Samples};
@@ -14,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
@@ -24,6 +25,9 @@ const SYNTHESISER: &str = "flite";
 const MODEL: &str = "/usr/share/pocketsphinx/model/en-us/en-us";
 /// Debian's packages, for the words that say what to do.
 const PACKAGES: &str = "pocketsphinx pocketsphinx-en-us flite";
+/// A pause that the recogniser prints its words at, in hundredths of a second. Its own choice is 50. Shorter shows words sooner and understands fewer: of
+/// 12 sentences in three synthetic voices, 30 understood all that 50 did, and at 20 one word in a hundred more was wrong.
+const PHRASE_PAUSE: &str = "30";
 /// After the last sound. It is done within a tenth of a second on an idle machine.
 const RECOGNISE_MAX: Duration = Duration::from_secs(30);
 const SPEAK_MAX: Duration = Duration::from_secs(30);
@@ -91,6 +95,7 @@ impl Recogniser {
     fn spawn(&self) -> io::Result<Child> {
         child(&self.program)
             .args(["-infile", "/dev/stdin", "-logfn", "/dev/null"])
+            .args(["-vad_postspeech", PHRASE_PAUSE])
             .stdout(Stdio::piped())
             .spawn()
     }
@@ -132,7 +137,7 @@ impl SpeechToText for Recogniser {
     async fn transcribe(
         &self,
         mut speech: mpsc::Receiver<Vec<i16>>,
-        _so_far: &dyn SoFar,
+        so_far: &dyn SoFar,
     ) -> Result<String, SpeechFailure> {
         // Never closed, so a permit always comes. What is said meanwhile waits in the queue.
         let _permit = self.running.acquire().await;
@@ -140,8 +145,6 @@ impl SpeechToText for Recogniser {
         let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(SpeechFailure::new("a child without pipes"));
         };
-        let mut printed = Vec::new();
-        let mut reader = stdout.take(TRANSCRIPT_MAX_BYTES);
         let listening = async {
             while let Some(pcm) = speech.recv().await {
                 let bytes: Vec<u8> = pcm.iter().flat_map(|sample| sample.to_le_bytes()).collect();
@@ -152,21 +155,36 @@ impl SpeechToText for Recogniser {
             }
             drop(stdin);
         };
-        // It may print words before the end; a full pipe must not stop it.
-        let reading = reader.read_to_end(&mut printed);
+        let reading = phrases(stdout, so_far);
         tokio::pin!(reading);
         let read = tokio::select! {
             read = &mut reading => Ok(read),
             () = listening => timeout(RECOGNISE_MAX, &mut reading).await,
         };
         match read {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(failed(RECOGNISER, &error)),
-            Err(_) => return Err(SpeechFailure::new("pocketsphinx took too long")),
+            Ok(read) => read.map_err(|error| failed(RECOGNISER, &error)),
+            Err(_) => Err(SpeechFailure::new("pocketsphinx took too long")),
         }
-        let printed = String::from_utf8_lossy(&printed);
-        Ok(printed.split_whitespace().collect::<Vec<_>>().join(" "))
     }
+}
+
+/// All that it prints, a phrase a line.
+async fn phrases(stdout: ChildStdout, so_far: &dyn SoFar) -> io::Result<String> {
+    let mut printed = BufReader::new(stdout.take(TRANSCRIPT_MAX_BYTES));
+    let (mut words, mut line) = (String::new(), Vec::new());
+    while printed.read_until(b'\n', &mut line).await? > 0 {
+        for word in String::from_utf8_lossy(&line).split_whitespace() {
+            if !words.is_empty() {
+                words.push(' ');
+            }
+            words.push_str(word);
+        }
+        line.clear();
+        if !words.is_empty() {
+            so_far.words(&words);
+        }
+    }
+    Ok(words)
 }
 
 struct Synthesiser {
@@ -301,6 +319,34 @@ mod tests {
         let mut pcm = vec![0; 6_400];
         pcm.extend(question());
         assert_eq!(said(&engine, &pcm).await, "what are your opening hours");
+    }
+
+    #[tokio::test]
+    async fn words_are_shown_while_the_turn_goes_on() {
+        let Some(engine) = installed() else { return };
+        let (sender, speech) = mpsc::channel(1_000);
+        let pause = vec![0; 9_600];
+        for pcm in [vec![0; 6_400], question(), pause] {
+            sender.send(pcm).await.expect("room");
+        }
+        let shown = tokio::sync::watch::Sender::new(String::new());
+        let so_far = |words: &str| {
+            shown.send_replace(words.to_owned());
+        };
+        let mut seen = shown.subscribe();
+        let speaking = async move {
+            let first = seen.wait_for(|words| !words.is_empty()).await;
+            let first = first.expect("shown").clone();
+            for pcm in [question(), vec![0; 9_600]] {
+                sender.send(pcm).await.expect("room");
+            }
+            first
+        };
+        let turn = async { tokio::join!(engine.ears.transcribe(speech, &so_far), speaking) };
+        let (words, first) = timeout(RECOGNISE_MAX, turn).await.expect("shown in time");
+        let question = "what are your opening hours";
+        assert_eq!(first, question);
+        assert_eq!(words.expect("words"), format!("{question} {question}"));
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use crate::server::{API, PAGE, Server, get, post};
 use crate::stream;
 use axum::http::StatusCode;
 use karta_server::app::App;
+use karta_server::auth::limit::{Limits, Rate, Rates};
 use karta_server::calls::kept::{Keeper, Kept};
 use karta_server::calls::{CallRules, Calls};
 use karta_server::router;
@@ -14,6 +15,7 @@ use karta_server::service::{ACCOUNT, keys};
 use karta_server::store::{Caps, Store};
 use karta_server::voice::realtime::Realtimes;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
 const DEAD: &str = "h_dead";
@@ -36,10 +38,12 @@ async fn after_a_crash(
     server.router = router::build(server.app.clone());
     let (token, session) = server.session().await;
     let claims = server.app.tokens.check(&token, clock.now_s());
+    // As for a caller of these tests.
+    let mark = server.app.master.hash("counted-address", "192.0.2.1");
     let kept = Kept {
         etag: "e-1".into(),
         claims: claims.expect("good"),
-        address: None,
+        address: Some(mark),
         engine: "pipecat".into(),
         name: NAME.into(),
         offer: "v=0\r\n".into(),
@@ -176,6 +180,35 @@ async fn an_engine_that_is_not_there_any_more_cannot_be_told() {
     assert_eq!(server.store.calls().await.expect("read"), []);
     assert_eq!(server.app.calls.running(), 0);
     assert_eq!(said(&server, &token, &session, "u1").await, 404);
+}
+
+#[tokio::test]
+async fn its_minutes_still_count_by_the_address_that_it_began_from() {
+    let bot = StandIn::pipecat().await;
+    let rules = CallRules {
+        pay_every: Duration::from_millis(50),
+        ..quick()
+    };
+    let (mut server, token, session) =
+        after_a_crash(bot.engines(), rules, Duration::from_secs(5)).await;
+    let mut rates = Rates::off();
+    let two = Rate::parse("2/1h").expect("a rate");
+    rates.set("CALL_MINUTES_PER_ADDRESS", two);
+    server.app = App {
+        limits: Arc::new(Limits::new(&rates)),
+        ..server.app
+    };
+    server.router = router::build(server.app.clone());
+    let mut reader = stream::open(&server, &token, &session, 0).await;
+    take_up(&server).await;
+    let word = reader.until("voice.state").await;
+    assert_eq!(word.last().expect("one").1["code"], "rate_limited");
+    over(&server, &bot).await;
+    // What it has used up is that of everybody there.
+    let (token, session) = server.session().await;
+    let call = post(&format!("/sessions/{session}/call")).bearer(&token);
+    let reply = server.call(call.body("application/sdp", OFFER)).await;
+    reply.refused(429, "rate_limited");
 }
 
 #[tokio::test]

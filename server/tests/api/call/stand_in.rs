@@ -161,11 +161,12 @@ async fn serve(
         headers,
         body: String::from_utf8_lossy(&body).into_owned(),
     };
-    inner.seen.lock().expect("whole").push(seen.clone());
+    // Before a test can see the request, and have the next one answered otherwise.
+    let answer = inner.answering.lock().expect("whole")(&seen);
+    inner.seen.lock().expect("whole").push(seen);
     let delay = *inner.delay.lock().expect("whole");
     tokio::time::sleep(delay).await;
-    let answering = inner.answering.lock().expect("whole");
-    answering(&seen)
+    answer
 }
 
 pub fn reply(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> Response<Body> {

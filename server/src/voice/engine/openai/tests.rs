@@ -6,6 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::http::Response as Reply;
 use axum::routing::post;
 use std::sync::Mutex;
+use tokio::sync::Notify;
 
 const KEY: &str = "sk-very-secret";
 
@@ -15,7 +16,12 @@ type Seen = Arc<Mutex<Vec<(String, String, Vec<u8>)>>>;
 struct StandIn {
     engine: Engine,
     seen: Seen,
+    /// Lets the answer go on.
+    go: Arc<Notify>,
 }
+
+/// In the place of a piece: what comes after it is held back until [`StandIn::go`].
+const HELD: Vec<u8> = Vec::new();
 
 impl StandIn {
     /// Each request gets the next answer: status, content type, pieces.
@@ -23,6 +29,8 @@ impl StandIn {
         let answers: Answers = Arc::new(Mutex::new(answers.into_iter()));
         let seen = Seen::default();
         let saw = seen.clone();
+        let go = Arc::new(Notify::new());
+        let gone_on = go.clone();
         let handler = move |headers: axum::http::HeaderMap, body: Bytes| async move {
             let text = |name: &str| {
                 headers
@@ -39,7 +47,16 @@ impl StandIn {
                 .expect("whole")
                 .next()
                 .expect("no more requests");
-            let pieces = futures::stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
+            let pieces = futures::stream::iter(pieces).filter_map(move |piece| {
+                let go = gone_on.clone();
+                async move {
+                    if piece == HELD {
+                        go.notified().await;
+                        return None;
+                    }
+                    Some(Ok::<_, std::io::Error>(piece))
+                }
+            });
             let reply = Reply::builder().status(status).header("content-type", kind);
             reply.body(Body::from_stream(pieces)).expect("a reply")
         };
@@ -54,6 +71,7 @@ impl StandIn {
         StandIn {
             engine: engine(config(&base_url)).expect("an engine"),
             seen,
+            go,
         }
     }
 
@@ -152,9 +170,23 @@ async fn a_server_that_cannot_stream_is_asked_again_without() {
 async fn speech_is_played_as_it_comes_whatever_its_pieces() {
     let pcm: Vec<i16> = (0..1_000).collect();
     let bytes: Vec<u8> = pcm.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-    let odd = bytes.chunks(77).map(<[u8]>::to_vec).collect();
+    let mut odd: Vec<Vec<u8>> = bytes.chunks(77).map(<[u8]>::to_vec).collect();
+    odd.insert(odd.len() / 2, HELD);
     let stand_in = StandIn::start(vec![(200, "audio/pcm", odd)]).await;
-    assert_eq!(stand_in.speak("Hello.").await, Ok(pcm));
+    let (sender, mut sound) = mpsc::channel(1_000);
+    let mouth = &stand_in.engine.mouth;
+    let speaking = async move { mouth.speak("Hello.", &sender).await };
+    let hearing = async {
+        // The server has not made the second half before the first of it is played.
+        let mut heard = sound.recv().await.unwrap_or_default();
+        assert!(!heard.is_empty() && heard.len() <= 600, "{}", heard.len());
+        stand_in.go.notify_one();
+        while let Some(piece) = sound.recv().await {
+            heard.extend(piece);
+        }
+        heard
+    };
+    assert_eq!(tokio::join!(speaking, hearing), (Ok(()), pcm));
     let body: Value =
         serde_json::from_slice(&stand_in.seen.lock().expect("whole")[0].2).expect("JSON");
     let expected =
