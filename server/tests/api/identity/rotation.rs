@@ -16,7 +16,7 @@ async fn a_users_token_refreshes_rotates_and_ages_like_a_guests() {
     assert_eq!(server.call(log).await.status, StatusCode::OK);
 
     // Shortly after its expiry, and no longer.
-    server.advance(s(LIFETIME_S + GRACE_S - 1));
+    server.advance(s(LIFETIME_S + GRACE_S / 2));
     let third = refreshed(&server, &second.token).await;
     server.advance(s(LIFETIME_S + GRACE_S));
     let late = post("/auth/refresh").json(&json!({"refresh_token": third.token}));
@@ -123,7 +123,7 @@ async fn a_new_signing_key_is_noticed_by_nobody_unless_the_old_one_ends_at_once(
     let again = refreshed(&server, &old).await.token;
     assert_eq!(kid(&again), "2");
     // The last moment of an old token, and the old key's end.
-    server.advance(s(LIFETIME_S + GRACE_S - 12));
+    server.advance(s(LIFETIME_S + GRACE_S - 40));
     refreshed(&server, &old_after(&server, &new).await).await;
     server.advance(s(60));
     let end = post("/auth/revoke").bearer(&old);
