@@ -29,7 +29,7 @@ const STRIP = ["--strip-debug", "--strip-producers", "--strip-target-features"];
 function optimiseWasm(bundle, input, output) {
   const names = execFileSync("wasm-opt", [input, "-o", output, ...wasmOpt(bundle)], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
   // Which way to measure likeness is the better one differs from module to module.
-  const ways = [0.1, 1].map((common) => {
+  const ways = [0.1, 0.3, 0.5, 1, 2].map((common) => {
     orderFunctions(output, `${output}.ordered`, common, STRIP);
     return fs.readFileSync(`${output}.ordered`);
   });

@@ -38,13 +38,13 @@ export const attend = (hear, signal) => {
   signal.addEventListener("abort", () => hang(wanted));
 };
 
-/** Which microphones there are. A choice of one is none. */
+/** Which microphones there are. A choice of one is none, and Chromium names the only one twice: itself, and as the default. */
 const list = async () => {
   try {
     const devices = (await mediaDevices.enumerateDevices()).filter((device) => device.kind == "audioinput");
     const used = mic?.getSettings().deviceId;
     choice.replaceChildren(...devices.map(({ label, deviceId }) => new Option(label, deviceId, false, deviceId == used)));
-    /** @type {HTMLElement} */ (choice.parentNode).hidden = !devices[1];
+    /** @type {HTMLElement} */ (choice.parentNode).hidden = !devices.some(({ groupId }) => groupId != devices[0].groupId);
   } catch {}
 };
 

@@ -12,7 +12,8 @@ extern "C" {
     type Target;
     // What a page or an extension puts in the place of `navigator.connection` may have no such method.
     #[wasm_bindgen(catch, method, js_name = addEventListener)]
-    fn add(this: &Target, kind: &str, listener: &JsValue, options: &JsValue) -> Result<(), JsValue>;
+    fn add(this: &Target, kind: &str, listener: &JsValue, options: &JsValue)
+    -> Result<(), JsValue>;
     #[wasm_bindgen(catch, method, js_name = removeEventListener)]
     fn remove(this: &Target, kind: &str, listener: &JsValue) -> Result<(), JsValue>;
     #[wasm_bindgen(js_namespace = Math, js_name = random)]

@@ -300,7 +300,7 @@ impl Take<'_> {
         let key = self.text(raw)?.trim_ascii();
         if key.starts_with("sk_") {
             self.layer.secret_key = true;
-            let fix = " holds a secret key (sk_…). Anyone can read this page: put the public key (pk_…) here and rotate the secret one now";
+            let fix = " holds a secret key (sk_…). Use the public key (pk_…) and rotate the secret one: anyone can read this page";
             refuse(&mut self.layer.rejected, SECRET_KEY, &self.place, &[fix]);
             return None;
         }

@@ -20,7 +20,7 @@ impl Stage {
             self.hide(cx);
             cx.fail(
                 SECRET_KEY,
-                "A secret key (sk_…) is in this page. Use the public key (pk_…) and rotate the secret one.",
+                "this page holds a secret key (sk_…). Use the public key (pk_…) and rotate the secret one",
                 "",
             );
             return;

@@ -295,7 +295,7 @@ impl Stage {
         if let Stage::Panel(_) = self {
             cx.warn_once(
                 ALREADY_MOUNTED,
-                "karta(\"init\") after the widget has mounted is ignored; use karta(\"update\", { theme, locale }), or shutdown first",
+                "karta(\"init\") after the widget has mounted is ignored: use karta(\"update\"), or shutdown first",
             );
             return;
         }

@@ -18,6 +18,12 @@ import pipecat.transports.smallwebrtc.request_handler
 import pipecat.transports.smallwebrtc.transport  # noqa: F401
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.frames.frames import (
+    BotStoppedSpeakingFrame,
+    ErrorFrame,
+    FunctionCallFromLLM,
+    FunctionCallInProgressFrame,
+    FunctionCallResultFrame,
+    FunctionCallsStartedFrame,
     InterruptionFrame,
     LLMContextFrame,
     LLMFullResponseEndFrame,
@@ -32,7 +38,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMContextAggregatorPair,
     LLMUserAggregatorParams,
 )
-from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.runner.utils import create_transport
 from pipecat.services.stt_service import SegmentedSTTService
 from pipecat.services.tts_service import TTSService
@@ -108,6 +114,7 @@ class Model(FrameProcessor):
         super().__init__()
         self.told = told
         self.writing = None
+        self.silent = asyncio.Event()
 
     async def process_frame(self, frame, direction):
         await super().process_frame(frame, direction)
@@ -118,6 +125,8 @@ class Model(FrameProcessor):
             return
         if isinstance(frame, InterruptionFrame):
             await self.stop()
+        if isinstance(frame, BotStoppedSpeakingFrame):
+            self.silent.set()
         await self.push_frame(frame, direction)
 
     async def stop(self):
@@ -130,10 +139,34 @@ class Model(FrameProcessor):
         answer = known[0] if known else f"You said: {question}"
         if answer is None:
             answer = f"I was told {len(self.told.get('messages', []))} lines and to {self.told.get('instruction')}"
+        if "fall over" in question:
+            return await self.fail(fatal=True)
+        if "stumble" in question:
+            await self.fail(fatal=False)
+        if "order" in question:
+            answer = await self.look_up()
+        await self.write(answer)
+
+    async def write(self, answer):
         await self.push_frame(LLMFullResponseStartFrame())
         for word in answer.split(" "):
             await self.push_frame(LLMTextFrame(word + " "))
         await self.push_frame(LLMFullResponseEndFrame())
+
+    async def look_up(self):
+        """A tool that takes a while, after a word about it."""
+        self.silent.clear()
+        await self.write("One moment.")
+        await self.silent.wait()
+        call = {"function_name": "order_status", "tool_call_id": "call_1", "arguments": {"order": 1815}}
+        await self.push_frame(FunctionCallsStartedFrame([FunctionCallFromLLM(**call, context=None)]))
+        await self.push_frame(FunctionCallInProgressFrame(**call))
+        await asyncio.sleep(3)
+        await self.push_frame(FunctionCallResultFrame(**call, result="on its way"))
+        return "It is on its way."
+
+    async def fail(self, fatal):
+        await self.push_frame(ErrorFrame("the model has gone", fatal=fatal), FrameDirection.UPSTREAM)
 
 
 async def bot(runner_args):

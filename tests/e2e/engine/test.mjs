@@ -2,6 +2,7 @@
 import path from "node:path";
 import { assert, test, until } from "../harness.mjs";
 import { microphone } from "../harness/microphone.mjs";
+import { startPaths } from "../harness/udp.mjs";
 
 const ASKED = "what are your opening hours";
 const SLOW = 40_000;
@@ -252,6 +253,65 @@ test("openai: the vendor's own client takes the stand-in for its server, and say
   assert.deepEqual(await tab.evaluate(() => window.official.seen.errors), []);
   // It has read every event as one of its own kinds.
   await tab.close();
+});
+
+const pipecat = { model: true, engine: "pipecat", timeoutMs: 150_000, browser: { microphone: RECORDING } };
+const frames = (page, kind) => page.page.evaluate((kind) => window.e2eProbe.received.filter((frame) => frame.includes(`"${kind}"`)).length, kind);
+
+test("pipecat: a call waits for a network that lets nothing through, and comes back with it", pipecat, async ({ tab }) => {
+  const paths = await startPaths();
+  const page = await tab(spoken);
+  await paths.lead(page.page);
+  await page.load();
+  await page.listen();
+  await page.openPanel();
+  await talk(page);
+  await page.say("into the tunnel");
+  await page.sees("agent", "You said: into the tunnel", ["done"], SLOW);
+  paths.blocked = true;
+  const state = () => page.panel.locator(".call").getAttribute("data-state");
+  await until(async () => (await state()) === "reconnecting", "the call to notice", SLOW);
+  await until(() => page.posts("/call").length === 2, "another call to be tried", SLOW);
+  assert.deepEqual(await page.page.evaluate(() => window.e2eVoice.tracks.map((track) => track.readyState)), ["live"], "the microphone is kept");
+  paths.blocked = false;
+  const since = Date.now();
+  await until(async () => (await state()) === "listening", "the agent to listen again", SLOW);
+  const ms = Date.now() - since;
+  assert.ok(ms < 3000, `back after ${ms} ms`);
+  assert.deepEqual(await page.events("voice:ended"), []);
+  assert.equal((await page.events("voice:started")).length, 1, "the same call");
+  await page.say("after the tunnel");
+  await page.sees("agent", "You said: after the tunnel", ["done"], SLOW);
+  await hangUp(page);
+  paths.close();
+});
+
+test("pipecat: while a tool works, the screen says that the agent thinks", pipecat, async ({ tab }) => {
+  const page = await open(tab, spoken);
+  await talk(page);
+  await page.say("where is my order");
+  await page.sees("agent", "One moment.", ["done"], SLOW);
+  // Before the model writes again, which would say so as well.
+  await until(() => page.page.evaluate(() => {
+    const of = (kind) => window.e2eProbe.received.filter((frame) => frame.includes(`"${kind}"`)).length;
+    const { state } = document.querySelector("karta-root").shadowRoot.querySelector(".call").dataset;
+    return of("llm-function-call-in-progress") === 1 && of("bot-llm-started") === 1 && state === "thinking";
+  }), "a tool at work", SLOW);
+  await page.sees("agent", "It is on its way.", ["done"], SLOW);
+  await hangUp(page);
+});
+
+test("pipecat: an error that the bot survives costs nothing, and one that it does not ends the call with a word", pipecat, async ({ tab }) => {
+  const page = await open(tab, spoken);
+  await talk(page);
+  await page.say("please stumble");
+  await page.sees("agent", "You said: please stumble", ["done"], SLOW);
+  assert.equal(await frames(page, "error"), 1, "the bot has told of it");
+  assert.deepEqual(await page.events("voice:ended"), []);
+  await page.say("and now fall over");
+  assert.equal((await page.event("voice:ended", undefined, SLOW)).reason, "engine");
+  await page.say("Still here?");
+  await page.sees("agent", "You said: Still here?");
 });
 
 test("a bot that cannot be reached leaves the visitor with text, and one clear word", { model: true, env: { KARTA_PIPECAT_URL: "http://127.0.0.1:9" }, agentArgs: ["--voice", "pipecat"] }, async ({ tab }) => {

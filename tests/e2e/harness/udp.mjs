@@ -39,3 +39,32 @@ export async function startPath(server) {
   path.port = front.address().port;
   return path;
 }
+
+/** The same for a call that is handed over: a path to each address of the engine's answers, blocked all together. */
+export async function startPaths() {
+  const paths = [];
+  let blocked = false;
+  return {
+    get blocked() { return blocked; },
+    set blocked(value) {
+      blocked = value;
+      for (const path of paths) path.blocked = value;
+    },
+    close() { for (const path of paths) path.close(); },
+    async lead(page) {
+      await page.route("**/call?*", async (route) => {
+        if (route.request().method() !== "POST") return route.continue();
+        // Without an address of the browser's the engine answers only where it is asked from.
+        const response = await route.fetch({ postData: route.request().postData().replace(/^a=candidate:.*\r\n/gm, "") });
+        let body = (await response.text()).replace(/^a=candidate:.* [\da-f]*:[\da-f:]* \d+ typ .*\r?\n/gm, "");
+        for (const [line, host, port] of body.matchAll(/^a=candidate:.* (\d+\.\d+\.\d+\.\d+) (\d+) typ .*$/gm)) {
+          const path = await startPath(`${host}:${port}`);
+          path.blocked = blocked;
+          paths.push(path);
+          body = body.replace(line, line.replace(` ${host} ${port} `, ` 127.0.0.1 ${path.port} `));
+        }
+        await route.fulfill({ response, body });
+      });
+    },
+  };
+}
