@@ -3,6 +3,7 @@
 // Exit code 1 when a size budget is broken. Times are published, not enforced: they depend on the machine.
 import { parseArgs } from "node:util";
 import { launchBrowser, makeWorld, SERVER, until } from "../tests/e2e/harness.mjs";
+import { startModelAside } from "./model.mjs";
 import { sizes, table } from "./sizes.mjs";
 import { measure } from "./turn.mjs";
 
@@ -95,13 +96,13 @@ async function conversation(world, model) {
   const parts = { all: [], out: [], server: [], screen: [] };
   for (let i = 0; i < 5; i += 1) {
     const expected = `token-${i}`;
-    model.answers(`${expected} and then the rest of the answer`);
+    await model.answers(`${expected} and then the rest of the answer`);
     await tab.page.evaluate((text) => { window.bench.expected = text; window.bench.token = undefined; }, expected);
     await tab.say(`Question ${i}`);
     await until(async () => (await marks(tab)).token, "the first token");
     const { enter, left, came, token: at } = await marks(tab);
-    const call = model.calls.at(-1);
-    const provider = call.spokeAt - call.askedAt;
+    const { askedAt, spokeAt } = await model.last();
+    const provider = spokeAt - askedAt;
     parts.all.push(at - enter - provider);
     parts.out.push(left - enter);
     parts.server.push(came - left - provider);
@@ -121,7 +122,7 @@ console.log(`${table(size)}\n`);
 
 const browser = await launchBrowser();
 const world = await makeWorld(browser, { folder: "", options: {
-  root: "www/demo", model: true,
+  root: "www/demo", model: await startModelAside(),
   rewrite: (html, url) => (url.searchParams.has("bare") ? html.replace(/<script[^>]* src=[^]*?<\/script>/g, "") : html),
 } });
 try {

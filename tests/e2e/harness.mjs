@@ -28,7 +28,7 @@ let folder = "";
 export const inFolder = (name) => { folder = name; };
 
 /**
- * test(name, options?, run)   options: root (folder to serve; default the case's own), model (true: agent on the stand-in model), long (only with --long),
+ * test(name, options?, run)   options: root (folder to serve; default the case's own), model (true: agent on the stand-in model; or one that runs elsewhere, by its `baseUrl`), long (only with --long),
  * headers(url) (of the customer's pages), rewrite(html, url) (a customer's page with a mistake in it), origins(site) (the key's allowlist; default the site's), greeting, network (true: failed requests are expected),
  * modules (scripts of the customer's own, bundled with the npm package: `app.tsx` is there as `/app.js`), engine (`pipecat` or `openai`: the agent is talked to by it), context (Playwright's options), timeoutMs, turn ({secret, transports?, serverSecret?}: a real coturn, and a server that knows its secret or believes in another),
  * waits (true: it takes long and does little, so it runs beside the others),
@@ -89,7 +89,7 @@ export async function makeWorld(shared, { folder, options }) {
   const own = options.browser && await launchBrowser(options.browser);
   const browser = options.firefox ? await firefox(shared) : own ?? shared;
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), "karta-e2e-"));
-  const model = options.model ? await startModel() : undefined;
+  const model = options.model === true ? await startModel() : options.model;
   const turn = options.turn && await startCoturn(options.turn);
   const engine = options.engine && (options.engine === "pipecat" ? await startBot(dir) : await startOpenAi(browser));
   const env = {
