@@ -31,7 +31,7 @@ const asked = tests.filter((t) => (long || !t.options.long) && (!wanted.length |
 const chosen = asked.filter((t) => !t.options.firefox || hasFirefox());
 if (chosen.length < asked.length) console.log(`skip  ${asked.length - chosen.length} tests in Firefox: there is none (install firefox-esr, or set FIREFOX)`);
 /** Folders, as long ones first as these are known: so no lane is left alone with one. */
-const LONG = ["engine pipecat", "voice", "engine openai", "fuzz", "reload", "turn"];
+const LONG = ["engine pipecat", "voice", "engine openai", "firefox", "turn", "microphone", "fuzz", "reload"];
 const weight = (name) => LONG.indexOf(name) + 1 || LONG.length + 1;
 /** Those of each engine are as many as those of a folder. */
 const folderOf = ({ folder, options }) => [path.basename(folder), options.engine].filter(Boolean).join(" ");
