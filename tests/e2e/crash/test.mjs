@@ -108,6 +108,8 @@ for (const [way, { rewrite, say }] of Object.entries(SAYINGS)) {
 
 test("who has unsubscribed stays so over a crash, however often", async ({ tab }) => {
   const page = await (await tab()).load();
+  // The engine takes them at once; before it is there, no more than a thousand calls wait.
+  await page.openPanel();
   await page.page.evaluate(() => {
     window.heard = [];
     const [left, stays] = [() => window.heard.push("left"), () => window.heard.push("stays")];
@@ -118,7 +120,6 @@ test("who has unsubscribed stays so over a crash, however often", async ({ tab }
     }
     window.karta("on", "message:sent", stays);
   });
-  await page.openPanel();
   await crash(page);
   assert.equal(page.takeComplaints(/internal: the widget restarts/).length, 1);
   await page.panel.waitFor();

@@ -143,7 +143,7 @@ for (const engine of ["pipecat", "openai"]) {
     if (engine === "openai") assert.deepEqual((await peer.judged("rtc_1")).map((e) => e.type), ["conversation.item.create", "response.create"]);
   });
 
-  test(`${engine}: a call goes on over a kill -9 of the server, and nothing that is said is lost`, { ...options, network: true }, async ({ tab, server, engine: peer }) => {
+  test(`${engine}: a call goes on over a kill -9 of the server, and nothing that is said is lost`, { ...options, network: true, waits: true }, async ({ tab, server, engine: peer }) => {
     const page = await open(tab, spoken);
     await talk(page);
     await listenTo(page, engine, 3);
@@ -203,7 +203,7 @@ function missesOnlyTheTextsConnection(page, server) {
   page.forgive(/status of 404/);
 }
 
-test("openai: a call that is ended while the server is dead is over when it is back", { model: true, engine: "openai", timeoutMs: 150_000, network: true, browser: { microphone: RECORDING } }, async ({ tab, server, engine: peer }) => {
+test("openai: a call that is ended while the server is dead is over when it is back", { waits: true, model: true, engine: "openai", timeoutMs: 150_000, network: true, browser: { microphone: RECORDING } }, async ({ tab, server, engine: peer }) => {
   const page = await open(tab, spoken);
   await talk(page);
   await listenTo(page, "openai", 2);
@@ -258,7 +258,7 @@ test("openai: the vendor's own client takes the stand-in for its server, and say
 const pipecat = { model: true, engine: "pipecat", timeoutMs: 150_000, browser: { microphone: RECORDING } };
 const frames = (page, kind) => page.page.evaluate((kind) => window.e2eProbe.received.filter((frame) => frame.includes(`"${kind}"`)).length, kind);
 
-test("pipecat: a call waits for a network that lets nothing through, and comes back with it", pipecat, async ({ tab }) => {
+test("pipecat: a call waits for a network that lets nothing through, and comes back with it", { ...pipecat, waits: true }, async ({ tab }) => {
   const paths = await startPaths();
   const page = await tab(spoken);
   await paths.lead(page.page);

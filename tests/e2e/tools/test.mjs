@@ -92,7 +92,7 @@ test("a reload while it asks asks again", options, async (world) => {
   await owner.close();
 });
 
-test("kill -9 while a tool acts: it is not done twice, the visitor is told, and may try again", options, async (world) => {
+test("kill -9 while a tool acts: it is not done twice, the visitor is told, and may try again", { ...options, waits: true }, async (world) => {
   const { server, model } = world;
   const owner = await startShop(world, { confirm: false });
   owner.hold();
@@ -120,7 +120,7 @@ test("kill -9 while a tool acts: it is not done twice, the visitor is told, and 
   await owner.close();
 });
 
-test("kill -9 while it asks: nothing was done, and it asks again", options, async (world) => {
+test("kill -9 while it asks: nothing was done, and it asks again", { ...options, waits: true }, async (world) => {
   const { server, model } = world;
   const owner = await startShop(world);
   const page = await (await world.tab()).load();

@@ -358,7 +358,7 @@ test("a path that breaks is restarted under the same connection", voice, async (
   assert.ok(!(await page.probe()).sent.some((frame, i, all) => frame.includes("voice.start") && all.findIndex((f) => f.includes("voice.start")) !== i), "the call has noticed nothing");
 });
 
-test("packets that no longer pass: the call waits, and comes back by itself", voice, async ({ tab, model, server }) => {
+test("packets that no longer pass: the call waits, and comes back by itself", { ...voice, waits: true }, async ({ tab, model, server }) => {
   const path = await startPath(server.udp);
   const page = await tab(spoken);
   await path.lead(page.page);
@@ -379,7 +379,7 @@ test("packets that no longer pass: the call waits, and comes back by itself", vo
   path.close();
 });
 
-test("a server that dies and comes back takes the call up again", { ...voice, network: true }, async ({ tab, model, server }) => {
+test("a server that dies and comes back takes the call up again", { ...voice, network: true, waits: true }, async ({ tab, model, server }) => {
   const page = await (await tab(spoken)).load();
   await callUp(page);
   await server.kill();
