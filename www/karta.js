@@ -57,7 +57,7 @@
 
   /** Calls that wait for the engine. @type {unknown[][]} */
   const queue = [];
-  /** Calls that a restarted engine needs again: who the page is, and who listens. @type {unknown[][]} */
+  /** Calls that a restarted engine needs again: who the page is, and who listens. @type {any[][]} */
   let lasting = [];
   const LASTING = /^(init|identify|on|once|off|update)$/;
   const MAX_CALLS = 1000;
@@ -75,9 +75,9 @@
       for (let i = 0; i < call.length && i < 4; i++) args[i] = call[i];
       const [name, event, callback] = args;
       const lasts = typeof name == "string" && LASTING.test(name);
-      if (name === "off") lasting = lasting.filter((call) => call[1] !== event || (callback && call[2] !== callback));
+      if (name === "off") lasting = lasting.filter((call) => !/^on/.test(call[0]) || call[1] !== event || (callback && call[2] !== callback));
       // Whoever the tag and the calls name, the visitor is nobody from here on, also after a restart.
-      else if (name === "reset") lasting.push(["identify"]);
+      else if (name === "reset") lasting = lasting.filter((call) => call[0] !== "identify").concat([["identify"]]);
       else if (lasts && lasting.length < MAX_CALLS) lasting.push(args);
       if (panel) {
         panel.karta_call(args);

@@ -91,10 +91,13 @@ for (const [way, { rewrite, say }] of Object.entries(SAYINGS)) {
     await tab.sees("agent", "You said: My order is 1815");
     await tab.page.evaluate(() => {
       window.karta("reset");
+      // A wrong call in between, which ends no subscription and nothing else either.
+      window.karta("off");
       window.karta("open");
     });
     await tab.say("Who am I?");
     await tab.sees("agent", "You said: Who am I?");
+    assert.equal(tab.takeComplaints(/karta\("off"\)/).length, 1);
     assert.equal(tab.posts("/auth/exchange").length, 1);
     await crash(tab);
     assert.equal(tab.takeComplaints(/internal: the widget restarts/).length, 1);
