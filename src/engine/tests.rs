@@ -11,6 +11,7 @@ mod identity;
 mod imports;
 mod noise;
 mod peer;
+mod queue;
 mod random;
 mod refusal;
 mod storage;

@@ -1,7 +1,7 @@
 //! GET /config.
 
 use crate::server::{Server, get};
-use async_trait::async_trait;
+use crate::voice::mute;
 use axum::http::StatusCode;
 use karta_protocol::{AuthMode, LauncherPosition};
 use karta_server::app::App;
@@ -12,13 +12,9 @@ use karta_server::service::caps::CapsChange;
 use karta_server::service::patch::Patch;
 use karta_server::service::{ACCOUNT, branding, keys};
 use karta_server::store::Tool;
-use karta_server::voice::engine::{
-    Engine, Engines, SoFar, SpeechFailure, SpeechToText, TextToSpeech,
-};
+use karta_server::voice::engine::Engines;
 use karta_server::voice::{CallSettings, Voices};
 use serde_json::json;
-use std::sync::Arc;
-use tokio::sync::mpsc;
 
 /// A server whose owner has set everything that can be set.
 async fn full() -> Server {
@@ -246,27 +242,6 @@ async fn bad_keys_have_their_own_errors() {
     }
 }
 
-/// An engine that is there, and never asked.
-struct Mute;
-
-#[async_trait]
-impl SpeechToText for Mute {
-    async fn transcribe(
-        &self,
-        _: mpsc::Receiver<Vec<i16>>,
-        _: &dyn SoFar,
-    ) -> Result<String, SpeechFailure> {
-        Ok(String::new())
-    }
-}
-
-#[async_trait]
-impl TextToSpeech for Mute {
-    async fn speak(&self, _: &str, _: &mpsc::Sender<Vec<i16>>) -> Result<(), SpeechFailure> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn voice_is_offered_where_the_agent_may_talk_and_an_engine_is_there() {
     for (choice, engine, over_rtc, offered) in [
@@ -281,11 +256,7 @@ async fn voice_is_offered_where_the_agent_may_talk_and_an_engine_is_there() {
             false => Server::start().await,
         };
         let engines = match engine {
-            true => Engines::only(Engine {
-                ears: Arc::new(Mute),
-                mouth: Arc::new(Mute),
-                metered: true,
-            }),
+            true => Engines::only(mute(true)),
             false => Engines::none(),
         };
         server.router = router::build(App {

@@ -41,20 +41,24 @@ impl TextToSpeech for Mute {
     }
 }
 
+/// An engine that has nobody to pay but where it is `metered`.
+pub fn mute(metered: bool) -> Engine {
+    Engine {
+        ears: Arc::new(Mute),
+        mouth: Arc::new(Mute),
+        metered,
+    }
+}
+
 /// A server with so many places for calls, which pay as often as that.
 async fn server(places: usize, minute: Duration) -> Server {
     let mut server = channel::server(Rates::off()).await;
-    let engine = Engine {
-        ears: Arc::new(Mute),
-        mouth: Arc::new(Mute),
-        metered: false,
-    };
     let settings = CallSettings {
         minute,
         ..CallSettings::default()
     };
     server.app = App {
-        voices: Voices::new(Engines::only(engine), places, settings),
+        voices: Voices::new(Engines::only(mute(false)), places, settings),
         ..server.app
     };
     server.router = router::build(server.app.clone());
